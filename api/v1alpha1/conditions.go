@@ -1,0 +1,32 @@
+package v1alpha1
+
+// Condition types of a Machine. Their reasons are documented in docs/guide/conditions.md.
+const (
+	// ConditionConnected: the agent holds a stream to a manager.
+	ConditionConnected = "Connected"
+	// ConditionConfigCurrent: the newest desired state is applied.
+	ConditionConfigCurrent = "ConfigCurrent"
+	// ConditionProxyReady: the proxy has its configuration and serves.
+	ConditionProxyReady = "ProxyReady"
+	// ConditionIdentityValid: certificates and token are valid.
+	ConditionIdentityValid = "IdentityValid"
+	// ConditionIntercepting: the host's traffic goes through the proxy.
+	ConditionIntercepting = "Intercepting"
+	// ConditionHealthy: proxy and application are ready; callers send traffic.
+	ConditionHealthy = "Healthy"
+	// ConditionReady sums up: connected, current, healthy.
+	ConditionReady = "Ready"
+)
+
+// Labels and annotations that Hawser sets on objects and proxies.
+const (
+	// LabelGroup is on each machine's WorkloadEntry and proxy, so that policies select the machines of a group and not the
+	// pods that share its labels.
+	LabelGroup = "hawser.io/group"
+	// LabelMachine names the Machine that an object belongs to.
+	LabelMachine = "hawser.io/machine"
+	// LabelManagedBy is Kubernetes' own label for the owning tool; its value is ManagedBy.
+	LabelManagedBy = "app.kubernetes.io/managed-by"
+	// ManagedBy is the value of LabelManagedBy.
+	ManagedBy = "hawser"
+)

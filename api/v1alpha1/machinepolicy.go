@@ -1,0 +1,156 @@
+package v1alpha1
+
+import (
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// MachinePolicy sets how the machines of a namespace's groups are treated. Several policies that select one group are merged:
+// lists are united; of single values the policy that comes first by name wins.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:resource:scope=Namespaced,categories={hawser}
+// +kubebuilder:printcolumn:name="Groups",type=string,JSONPath=`.spec.groups`
+// +kubebuilder:printcolumn:name="Egress",type=string,JSONPath=`.spec.egress.namespaces`
+// +kubebuilder:printcolumn:name="Ingress",type=string,JSONPath=`.spec.ingress.namespaces`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type MachinePolicy struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec MachinePolicySpec `json:"spec"`
+}
+
+// MachinePolicySpec is empty by default: confined to the own namespace, everything intercepted.
+type MachinePolicySpec struct {
+	// Groups are the WorkloadGroups that the policy is for; empty: all of the namespace.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=253
+	Groups []string `json:"groups,omitempty"`
+	// Egress opens what the machines may call beyond their own namespace.
+	// +optional
+	Egress *Egress `json:"egress,omitempty"`
+	// Ingress opens who beyond the own namespace may call the machines.
+	// +optional
+	Ingress *Ingress `json:"ingress,omitempty"`
+	// Interception says which traffic goes through the proxy.
+	// +optional
+	Interception *Interception `json:"interception,omitempty"`
+	// DNS says whether names of the cluster resolve on the host.
+	// +optional
+	DNS *DNS `json:"dns,omitempty"`
+	// Proxy limits what the proxy may use.
+	// +optional
+	Proxy *ProxyLimits `json:"proxy,omitempty"`
+	// Identity sets the life of the agent's certificates.
+	// +optional
+	Identity *Identity `json:"identity,omitempty"`
+	// Address says which of the host's addresses callers use.
+	// +optional
+	Address *Address `json:"address,omitempty"`
+}
+
+// Egress opens namespaces, and says what becomes of traffic that leaves the mesh.
+type Egress struct {
+	// Namespaces whose services the machines may call.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	// +kubebuilder:validation:items:MaxLength=63
+	Namespaces []string `json:"namespaces,omitempty"`
+	// External is what happens to traffic to addresses that are not in the mesh: Allow (default) lets it pass as before the
+	// join, Deny blocks it.
+	// +optional
+	// +kubebuilder:validation:Enum=Allow;Deny
+	External string `json:"external,omitempty"`
+}
+
+// Ingress opens the machines to callers of further namespaces.
+type Ingress struct {
+	// Namespaces whose workloads may call the machines.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	// +kubebuilder:validation:items:MaxLength=63
+	Namespaces []string `json:"namespaces,omitempty"`
+}
+
+// Interception is in the terms of istio-iptables.
+type Interception struct {
+	// Mode: Redirect (default) or None.
+	// +optional
+	// +kubebuilder:validation:Enum=Redirect;None
+	Mode string `json:"mode,omitempty"`
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=128
+	// +kubebuilder:validation:items:Minimum=1
+	// +kubebuilder:validation:items:Maximum=65535
+	ExcludeInboundPorts []int32 `json:"excludeInboundPorts,omitempty"`
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=128
+	// +kubebuilder:validation:items:Minimum=1
+	// +kubebuilder:validation:items:Maximum=65535
+	ExcludeOutboundPorts []int32 `json:"excludeOutboundPorts,omitempty"`
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=128
+	// +kubebuilder:validation:items:MaxLength=43
+	ExcludeOutboundCIDRs []string `json:"excludeOutboundCIDRs,omitempty"`
+}
+
+// DNS of the host.
+type DNS struct {
+	// Enabled (default true): names of the cluster resolve on the host.
+	// +optional
+	Enabled *bool `json:"enabled,omitempty"`
+}
+
+// ProxyLimits goes into the proxy's systemd unit.
+type ProxyLimits struct {
+	// MemoryMax is the hard limit of the proxy's memory.
+	// +optional
+	MemoryMax *resource.Quantity `json:"memoryMax,omitempty"`
+	// OpenFiles is the limit of open files, 65536 by default.
+	// +optional
+	// +kubebuilder:validation:Minimum=1024
+	// +kubebuilder:validation:Maximum=1048576
+	OpenFiles *int64 `json:"openFiles,omitempty"`
+	// Drain is how long the proxy lets requests in flight end when it is stopped, 5 s by default.
+	// +optional
+	Drain *metav1.Duration `json:"drain,omitempty"`
+}
+
+// Identity sets the life of the agent's certificates.
+type Identity struct {
+	// CertificateLifetime of the agent's client certificate, 24 h by default; renewed at half of it.
+	// +optional
+	CertificateLifetime *metav1.Duration `json:"certificateLifetime,omitempty"`
+	// RecoveryWindow is how long after the end of its certificate a machine may come back with the key that it joined
+	// with, 30 days by default.
+	// +optional
+	RecoveryWindow *metav1.Duration `json:"recoveryWindow,omitempty"`
+}
+
+// Address chooses among a host's addresses.
+type Address struct {
+	// CIDR: the first address within is used; without it, the source address of the default route.
+	// +optional
+	// +kubebuilder:validation:MaxLength=43
+	CIDR string `json:"cidr,omitempty"`
+}
+
+// MachinePolicyList is a list of policies.
+//
+// +kubebuilder:object:root=true
+type MachinePolicyList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []MachinePolicy `json:"items"`
+}
