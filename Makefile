@@ -1,0 +1,96 @@
+# Two targets matter to a newcomer: `sudo make demo` and `sudo make test`. `make` alone lists all.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VERSION ?= 0.1.0-dev
+ARCH    ?= $(shell go env GOARCH)
+LDFLAGS := -s -w -X github.com/hawser-io/hawser/internal/version.version=$(VERSION)
+GOBUILD := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
+TOOL    := go tool -modfile=tools/go.mod
+GO_SRC  := $(shell find api cmd internal packaging -name '*.go' 2>/dev/null) go.mod go.sum
+
+export HAWSER_CACHE ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/hawser
+
+##@ Try it
+.PHONY: demo
+demo: prerequisites-lab build packages ## Bring up a real mesh with joined machines on this Linux machine (root)
+	@scripts/demo
+
+.PHONY: down
+down: bin/hawser-lab ## Take the demo down again; nothing of it stays but caches (root)
+	@bin/hawser-lab down
+
+##@ Test it
+.PHONY: test
+test: prerequisites-lab lint generated unit apiserver lab-unit e2e ## Everything: lint, unit, API server and end-to-end tests (root)
+
+.PHONY: unit
+unit: prerequisites-go ## Unit tests under the race detector: seconds, no root
+	@go test -race ./...
+
+.PHONY: apiserver
+apiserver: bin/hawser-lab ## Tests against a real kube-apiserver and etcd
+	@eval "$$(bin/hawser-lab build kube --env)"; go test -race -tags apiserver ./internal/... ./test/scenario/...
+
+.PHONY: lab-unit
+lab-unit: prerequisites-go ## Unit tests of the lab's own module
+	@cd lab && go test ./...
+
+.PHONY: e2e
+e2e: prerequisites-lab build packages ## End-to-end scenarios in the lab (root)
+	@scripts/demo --quiet
+	@go test -tags e2e -count=1 -timeout 40m -v ./test/e2e/...
+
+.PHONY: bench
+bench: prerequisites-lab build packages ## Figures, one JSON line each: make bench NAME=join (or memory)
+	@go run ./test/bench $(NAME)
+
+##@ Change it
+.PHONY: build
+build: bin/hawser bin/hawser-agent bin/hawser-manager bin/hawser-lab ## Build the binaries into bin/
+
+bin/hawser bin/hawser-agent bin/hawser-manager: $(GO_SRC) | prerequisites-go
+	@$(GOBUILD) -o $@ ./cmd/$(@F)
+
+bin/hawser-lab: $(shell find lab -name '*.go' -o -name '*.yaml' -path 'lab/*' 2>/dev/null) lab/go.mod lab/go.sum | prerequisites-go
+	@cd lab && CGO_ENABLED=0 go build -trimpath -o ../$@ ./cmd/hawser-lab
+
+.PHONY: packages
+packages: dist/hawser-agent_$(VERSION)_$(ARCH).deb ## Build the agent's deb and rpm into dist/
+
+dist/hawser-agent_$(VERSION)_$(ARCH).deb: bin/hawser-agent $(shell find packaging -type f 2>/dev/null)
+	@mkdir -p dist
+	@for format in deb rpm; do \
+		VERSION=$(VERSION) ARCH=$(ARCH) $(TOOL) nfpm package -f packaging/nfpm.yaml -p $$format \
+			-t dist/hawser-agent_$(VERSION)_$(ARCH).$$format >/dev/null; done
+
+.PHONY: generate
+generate: prerequisites-go ## Write the generated code again
+	@$(TOOL) buf generate
+	@$(TOOL) controller-gen object paths=./api/v1alpha1/... crd output:crd:dir=deploy/helm/hawser/crds
+
+.PHONY: generated
+generated: ## Check that the generated code is current
+	@before=$$(mktemp -d); trap 'rm -rf "$$before"' EXIT; \
+	cp -r api deploy/helm/hawser/crds "$$before"; $(MAKE) generate; \
+	diff -r "$$before/api" api && diff -r "$$before/crds" deploy/helm/hawser/crds || \
+		{ echo 'hawser: generated code was out of date and is written again: commit it' >&2; exit 1; }
+
+.PHONY: lint
+lint: prerequisites-go ## gofmt, go vet, staticcheck, buf lint
+	@unformatted=$$(gofmt -l api cmd internal lab test); test -z "$$unformatted" || { echo "not formatted: $$unformatted" >&2; exit 1; }
+	@go vet -tags 'apiserver e2e lab' ./... && cd lab && go vet -tags lab ./...
+	@$(TOOL) staticcheck -tags 'apiserver,e2e,lab' ./...
+	@$(TOOL) buf lint
+
+.PHONY: help
+help: ## Show this
+	@awk 'BEGIN {FS = ":.*##"} /^[a-z0-9-]+:.*##/ {printf "  make %-11s%s\n", $$1, $$2} /^##@/ {printf "\n%s\n", substr($$0, 5)}' $(MAKEFILE_LIST)
+
+.PHONY: prerequisites-go prerequisites-lab
+prerequisites-go:
+	@scripts/prerequisites go
+prerequisites-lab: prerequisites-go
+	@scripts/prerequisites go lab
