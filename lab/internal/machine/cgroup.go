@@ -1,7 +1,6 @@
 package machine
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -24,13 +23,12 @@ import (
 type cgroups []string
 
 func makeCgroups(path string) (cgroups, error) {
-	file, err := os.Open("/proc/self/mountinfo")
+	mountinfo, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
 	var groups cgroups
-	for _, mount := range cgroupMounts(bufio.NewScanner(file)) {
+	for _, mount := range cgroupMounts(string(mountinfo)) {
 		group := filepath.Join(mount, path)
 		if err := makeCgroup(mount, path); err != nil {
 			return nil, errors.Join(fmt.Errorf("make cgroup %s: %w", group, err), groups.remove())
@@ -45,10 +43,10 @@ func makeCgroups(path string) (cgroups, error) {
 }
 
 // cgroupMounts finds the mount points of all hierarchies, as described in proc_pid_mountinfo(5).
-func cgroupMounts(mountinfo *bufio.Scanner) []string {
+func cgroupMounts(mountinfo string) []string {
 	var mounts []string
-	for mountinfo.Scan() {
-		fields, rest, found := strings.Cut(mountinfo.Text(), " - ")
+	for line := range strings.Lines(mountinfo) {
+		fields, rest, found := strings.Cut(line, " - ")
 		kind, _, _ := strings.Cut(rest, " ")
 		if !found || kind != "cgroup" && kind != "cgroup2" {
 			continue
@@ -58,6 +56,18 @@ func cgroupMounts(mountinfo *bufio.Scanner) []string {
 		}
 	}
 	return mounts
+}
+
+// removeEmptyCgroups removes the parent of all machines' cgroups where no machine is left.
+func removeEmptyCgroups(path string) {
+	mountinfo, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return
+	}
+	for _, mount := range cgroupMounts(string(mountinfo)) {
+		// The kernel refuses while there are children: then they are not ours alone.
+		_ = os.Remove(filepath.Join(mount, path))
+	}
 }
 
 // makeCgroup makes each level of path. A new cgroup of the cpuset hierarchy (version 1) admits no process until it has

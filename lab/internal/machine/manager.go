@@ -25,7 +25,7 @@ type Config struct {
 	Dir string
 	// Rootfs is the shared, never written root file system with the packages of Packages.
 	Rootfs string
-	// Cgroup is the cgroup, below the root of each hierarchy, in which machines get theirs: "hawser-lab/machines".
+	// Cgroup is the cgroup, below the root of each hierarchy, in which machines get theirs.
 	Cgroup string
 	// Router is the machines' gateway and nameserver, with their prefix length.
 	Router netip.Prefix
@@ -43,7 +43,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		Dir:          "/var/lib/hawser-lab/machines",
-		Cgroup:       "hawser-lab/machines",
+		Cgroup:       "machines",
 		Router:       netip.MustParsePrefix("172.31.0.1/24"),
 		First:        netip.MustParseAddr("172.31.0.11"),
 		Last:         netip.MustParseAddr("172.31.0.239"),
@@ -102,7 +102,10 @@ func (m *Manager) Run(ctx context.Context) error {
 		return err
 	}
 	var machines sync.WaitGroup
-	defer machines.Wait()
+	defer func() {
+		machines.Wait()
+		removeEmptyCgroups(m.cfg.Cgroup)
+	}()
 	boot := func(r *runner) { machines.Go(func() { m.runMachine(ctx, r) }) }
 	for _, spec := range specs {
 		if !spec.On {

@@ -11,6 +11,8 @@ import (
 	"path"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // settings is what makes one machine out of the shared root file system.
@@ -59,10 +61,15 @@ func (s settings) removed() []string {
 }
 
 // apply settles a root file system that no machine runs from.
-func (s settings) apply(ctx context.Context, root string) error {
+func (s settings) apply(ctx context.Context, root string) (err error) {
 	if err := s.checkResolver(root); err != nil {
 		return err
 	}
+	// Maintainer scripts write to /dev/null, and the root file system has no devices.
+	if err := unix.Mount("/dev", path.Join(root, "dev"), "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("show /dev in %s: %w", root, err)
+	}
+	defer func() { err = errors.Join(err, unix.Unmount(path.Join(root, "dev"), unix.MNT_DETACH)) }()
 	if !s.resolved {
 		if err := inRoot(ctx, root, "/usr/bin/dpkg", "--purge", "libnss-resolve", "systemd-resolved"); err != nil {
 			return err
