@@ -1,0 +1,164 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// command is one public command that a scenario may run: its words become a program and its arguments.
+type command func(ts *testscript.TestScript, args []string) (name string, argv []string)
+
+// commands are the verbs that run something and leave its output.
+func commands() map[string]command {
+	plain := func(name string) command {
+		return func(_ *testscript.TestScript, args []string) (string, []string) { return name, args }
+	}
+	return map[string]command{
+		"lab":     plain("hawser-lab"),
+		"hawser":  plain("hawser"),
+		"kubectl": plain("kubectl"),
+		"helm":    plain("helm"),
+		"vm": func(ts *testscript.TestScript, args []string) (string, []string) {
+			if len(args) < 2 {
+				ts.Fatalf("usage: vm NAME CMD…")
+			}
+			return "hawser-lab", append([]string{"vm", "exec", args[0], "--"}, args[1:]...)
+		},
+		"from": func(ts *testscript.TestScript, args []string) (string, []string) {
+			namespace, app, ok := strings.Cut(args[0], "/")
+			if !ok || len(args) != 2 {
+				ts.Fatalf("usage: from NAMESPACE/DEPLOYMENT URL")
+			}
+			return "kubectl", []string{"exec", "-n", namespace, "deploy/" + app, "-c", app, "--", "/hawser-demo-app", "get", args[1]}
+		},
+	}
+}
+
+func verbs() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
+	all := map[string]func(*testscript.TestScript, bool, []string){
+		"until":    func(ts *testscript.TestScript, neg bool, args []string) { repeat(ts, neg, args, untilMatch) },
+		"untilnot": func(ts *testscript.TestScript, neg bool, args []string) { repeat(ts, neg, args, untilNoMatch) },
+		"always":   func(ts *testscript.TestScript, neg bool, args []string) { repeat(ts, neg, args, alwaysMatch) },
+		"load":     load,
+		"snapshot": snapshot,
+		"join":     join,
+	}
+	for verb, c := range commands() {
+		all[verb] = func(ts *testscript.TestScript, neg bool, args []string) {
+			name, argv := c(ts, args)
+			if err := ts.Exec(name, argv...); (err != nil) != neg {
+				ts.Fatalf("%s %s: %v", verb, strings.Join(args, " "), err)
+			}
+		}
+	}
+	return all
+}
+
+// outcome says after each run of a repeated verb whether the repetition is decided.
+type outcome func(matched, expired bool) (done bool, failure string)
+
+func untilMatch(matched, expired bool) (bool, string) {
+	if !matched && expired {
+		return true, "did not happen"
+	}
+	return matched, ""
+}
+
+func untilNoMatch(matched, expired bool) (bool, string) {
+	if matched && expired {
+		return true, "did not end"
+	}
+	return !matched, ""
+}
+
+func alwaysMatch(matched, expired bool) (bool, string) {
+	if !matched {
+		return true, "ended"
+	}
+	return expired, ""
+}
+
+// repeat runs `DURATION PATTERN VERB…` until decide is done. It observes; it never waits for a fixed time to pass.
+func repeat(ts *testscript.TestScript, neg bool, args []string, decide outcome) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: until|untilnot|always DURATION PATTERN VERB…")
+	}
+	duration, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	pattern, err := regexp.Compile("(?m)" + args[1])
+	ts.Check(err)
+	c, ok := commands()[args[2]]
+	if !ok {
+		ts.Fatalf("%s is not a verb that can be repeated", args[2])
+	}
+	name, argv := c(ts, args[3:])
+	start := time.Now()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for runs := 1; ; runs++ {
+		err := ts.Exec(name, argv...)
+		matched := err == nil && pattern.MatchString(ts.ReadFile("stdout"))
+		if done, failure := decide(matched, time.Since(start) > duration); failure != "" {
+			ts.Fatalf("%s: %s within %s (%d runs); last: %v", strings.Join(args[1:], " "), failure, duration, runs, err)
+		} else if done {
+			ts.Logf("%s after %s", strings.Join(args[2:], " "), time.Since(start).Round(time.Millisecond))
+			return
+		}
+		<-tick.C
+	}
+}
+
+// join joins a machine with a fresh token, with the lines that `hawser token create` is for.
+func join(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: join NAME NAMESPACE/GROUP")
+	}
+	ts.Check(ts.Exec("sh", filepath.Join(repository(ts), "scripts", "join"), args[0], args[1]))
+}
+
+func repository(ts *testscript.TestScript) string {
+	dir := ts.Getenv("REPOSITORY")
+	if dir == "" {
+		ts.Fatalf("REPOSITORY is not set")
+	}
+	return dir
+}
+
+// snapshot writes what `leave` has to restore: every file of a machine that is not volatile, and its firewall rules.
+func snapshot(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: snapshot NAME FILE")
+	}
+	script := `find / -xdev \( -path /proc -o -path /sys -o -path /run -o -path /tmp -o -path /dev -o -path /var/log -o -path /var/cache -o -path /var/lib/systemd -o -path /var/tmp -o -path /root \) -prune -o ` +
+		`\( -type f -printf '%p %m %U:%G ' -exec sh -c 'sha256sum <"$1"' sh {} \; -o -printf '%p %m %U:%G %l\n' \) | sort; ` +
+		`nft list ruleset; ip -o link show | sed 's/^[0-9]*: //' | cut -d' ' -f1 | sort; ls -d /run/hawser* 2>/dev/null || true`
+	ts.Check(ts.Exec("hawser-lab", "vm", "exec", args[0], "--", "sh", "-c", script))
+	ts.Check(ts.Exec("cp", "/dev/null", ts.MkAbs(args[1])))
+	writeFile(ts, args[1], ts.ReadFile("stdout"))
+}
+
+// load counts what the demo's load generator saw fail between `load start` and `load end MAX`.
+func load(ts *testscript.TestScript, neg bool, args []string) {
+	switch {
+	case !neg && len(args) == 1 && args[0] == "start":
+		ts.Setenv("LOAD_START", loadFailures(ts))
+	case !neg && len(args) == 2 && args[0] == "end":
+		var before, after, limit int
+		for text, value := range map[string]*int{ts.Getenv("LOAD_START"): &before, loadFailures(ts): &after, args[1]: &limit} {
+			_, err := fmt.Sscan(text, value)
+			ts.Check(err)
+		}
+		if after-before > limit {
+			ts.Fatalf("the load generator saw %d failed requests, at most %d are allowed", after-before, limit)
+		}
+	default:
+		ts.Fatalf("usage: load start | load end MAX")
+	}
+}
