@@ -52,7 +52,7 @@ func DefaultConfig() Config {
 }
 
 // Manager makes, boots, stops and removes machines. Its methods may be called from several goroutines; two that concern
-// the same machine wait for each other. Run must be running for a machine to boot.
+// the same machine wait for each other, and those that change anything wait for Run.
 type Manager struct {
 	*Store
 	cfg     Config
@@ -64,7 +64,9 @@ type Manager struct {
 	// addresses is held while an address is chosen and until its owner is on disk.
 	addresses sync.Mutex
 
-	mu      sync.Mutex
+	mu sync.Mutex
+	// open is true while Run runs; before, and after, machines stay as they are.
+	open    bool
 	busy    map[string]bool
 	status  map[string]Status
 	runners map[string]*runner
@@ -94,7 +96,7 @@ func NewManager(cfg Config, network Network) *Manager {
 // Run boots every machine whose power switch is on, keeps machines running until the context ends, then shuts all of
 // them down, side by side, and returns when nothing of them runs any more. Power switches stay as they are.
 func (m *Manager) Run(ctx context.Context) error {
-	if err := m.clearLeftovers(ctx); err != nil {
+	if err := m.clearLeftovers(); err != nil {
 		return err
 	}
 	specs, err := m.Specs()
@@ -103,9 +105,11 @@ func (m *Manager) Run(ctx context.Context) error {
 	}
 	var machines sync.WaitGroup
 	defer func() {
+		m.update(func() { m.open = false })
 		machines.Wait()
 		removeEmptyCgroups(m.cfg.Cgroup)
 	}()
+	m.update(func() { m.open = true })
 	boot := func(r *runner) { machines.Go(func() { m.runMachine(ctx, r) }) }
 	for _, spec := range specs {
 		if !spec.On {
@@ -270,7 +274,7 @@ func (m *Manager) setOn(name string, on bool) error {
 }
 
 // clearLeftovers removes machines whose making or removal was cut short, and the leaders of an earlier life of the lab.
-func (m *Manager) clearLeftovers(ctx context.Context) error {
+func (m *Manager) clearLeftovers() error {
 	if err := os.MkdirAll(m.cfg.Dir, 0o711); err != nil {
 		return fmt.Errorf("machine: %w", err)
 	}
@@ -279,27 +283,17 @@ func (m *Manager) clearLeftovers(ctx context.Context) error {
 		return fmt.Errorf("machine: %w", err)
 	}
 	for _, entry := range entries {
-		if err := m.clearLeftover(ctx, entry.Name()); err != nil {
+		name := entry.Name()
+		if validName(name) != nil {
+			continue
+		}
+		_, err := m.Spec(name)
+		if errors.Is(err, ErrNotFound) {
+			err = m.deleteDisk(name)
+		}
+		if err := errors.Join(err, m.dropLeader(name)); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func (m *Manager) clearLeftover(ctx context.Context, name string) error {
-	if validName(name) != nil {
-		return nil
-	}
-	release, err := m.claim(ctx, name)
-	if err != nil {
-		return err
-	}
-	defer release()
-	if m.runner(name) != nil {
-		return nil
-	}
-	if _, err := m.Spec(name); errors.Is(err, ErrNotFound) {
-		return m.deleteDisk(name)
-	}
-	return m.dropLeader(name)
 }

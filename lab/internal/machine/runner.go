@@ -63,6 +63,9 @@ type ending struct {
 // exitReboot is systemd-nspawn's exit code for "boot me again" with --keep-unit (systemd-nspawn(1), EXIT STATUS).
 const exitReboot = 133
 
+// plugTimeout is how long systemd-nspawn may live on without the machine's PID 1.
+const plugTimeout = 3 * time.Second
+
 // runMachine is a machine's life from switching on to off; it owns the machine's mount, link and processes. The context
 // ends it as the power button does.
 func (m *Manager) runMachine(ctx context.Context, r *runner) {
@@ -161,8 +164,9 @@ type follower struct {
 	groups cgroups
 	// wanted is set once somebody asked for the machine to be off.
 	wanted bool
-	// cause is why the machine was ended by force.
-	cause string
+	// killed is set once the machine was ended by force, and cause says why, if nobody asked for it.
+	killed bool
+	cause  string
 }
 
 // follow turns what the machine and its owner say into states, until systemd-nspawn has ended and been waited for.
@@ -195,8 +199,10 @@ func (f *follower) follow(ctx context.Context) ending {
 		case <-pulled:
 			pulled, f.wanted = nil, true
 			f.kill("")
+			shutdown.Reset(plugTimeout)
 		case <-shutdown.C:
 			f.kill("the shutdown took too long, so the power was cut")
+			shutdown.Reset(plugTimeout)
 		case err := <-exited:
 			return f.conclude(err)
 		}
@@ -235,10 +241,23 @@ func (f *follower) setStatus(change func(*Status)) {
 	f.status[f.runner.spec.Name] = now
 }
 
+// kill pulls the plug. PID 1 goes first: systemd-nspawn then ends of itself, and has waited for it. When it has not,
+// the second call ends all there is.
 func (f *follower) kill(cause string) {
-	f.cause = cause
+	again := f.killed
+	if !again {
+		f.killed, f.cause = true, cause
+	}
+	if pid, err := f.Leader(f.runner.spec.Name); err == nil && !again {
+		f.pulled(syscall.Kill(pid, syscall.SIGKILL))
+		return
+	}
 	f.signal(syscall.SIGKILL)
-	if err := f.groups.kill(); err != nil {
+	f.pulled(f.groups.kill())
+}
+
+func (f *follower) pulled(err error) {
+	if err != nil && !errors.Is(err, syscall.ESRCH) {
 		f.log.Error("machine failed", "machine", f.runner.spec.Name, "step", "kill its processes", "error", err)
 	}
 }

@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// claim waits until nobody else works on a machine, and keeps it to the caller until release is called.
+// claim waits until Run runs and nobody else works on a machine, and keeps it to the caller until release is called.
 func (m *Manager) claim(ctx context.Context, name string) (release func(), err error) {
 	free := func() bool {
-		if m.busy[name] {
+		if !m.open || m.busy[name] {
 			return false
 		}
 		m.busy[name] = true
 		return true
 	}
 	if err := m.waitUntil(ctx, free); err != nil {
-		return nil, fmt.Errorf("machine: %s is busy with another command: %w", name, err)
+		return nil, fmt.Errorf("machine: %s: wait for the lab and for other commands on the machine: %w", name, err)
 	}
 	return func() { m.update(func() { delete(m.busy, name) }) }, nil
 }

@@ -29,9 +29,12 @@ type Lab struct {
 // New sets a network up and runs a manager until the test ends.
 func New(t *testing.T) *Lab {
 	t.Helper()
+	netCfg := network.DefaultConfig()
+	if err := os.MkdirAll(netCfg.NetnsDir, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	before := kernelState(t)
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	netCfg := network.DefaultConfig()
 	netCfg.Log = log
 	net, err := network.New(netCfg)
 	l := &Lab{T: t, Network: net}
@@ -39,7 +42,11 @@ func New(t *testing.T) *Lab {
 	l.Must(net.Setup(t.Context()))
 	t.Cleanup(func() {
 		l.Must(net.Teardown(context.Background()))
-		if after := kernelState(t); after != before {
+		after := kernelState(t)
+		for deadline := time.Now().Add(5 * time.Second); after != before && time.Now().Before(deadline); {
+			after = kernelState(t) // PID 1 may have to reap an orphan yet
+		}
+		if after != before {
 			t.Errorf("the test left something behind.\nbefore:\n%s\nafter:\n%s", before, after)
 		}
 	})
@@ -144,7 +151,7 @@ func kernelState(t *testing.T) string {
 		t.Fatal(err)
 	}
 	fmt.Fprintf(&b, "cgroups: %v\n", groups)
-	for _, argv := range [][]string{{"ip", "-br", "link"}, {"nft", "list", "tables"}, {"ls", "-A", "/run"}, {"ps", "-eo", "comm"}} {
+	for _, argv := range [][]string{{"ip", "-br", "link"}, {"nft", "list", "tables"}, {"ls", "-A", "/run/hawser-lab/netns"}, {"ps", "-eo", "comm"}} {
 		out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput()
 		if err != nil {
 			t.Fatalf("%v: %v: %s", argv, err, out)

@@ -19,20 +19,28 @@ import (
 	"github.com/hawser-io/hawser/lab/internal/machine"
 )
 
-// rootfsVariable tells the second run of a test binary where the root file system is, and that it is the second run.
-const rootfsVariable = "HAWSER_LAB_TEST_ROOTFS"
+// stageVariable tells a test binary which of its runs this is, rootfsVariable where the root file system is.
+const (
+	stageVariable  = "HAWSER_LAB_TEST_STAGE"
+	rootfsVariable = "HAWSER_LAB_TEST_ROOTFS"
+)
 
-// Main is the whole of a TestMain: it builds the machines' root file system, if the cache has none, and runs the tests in
-// new namespaces. It returns the exit code.
+// Main is the whole of a TestMain. The test binary runs three times: the first run builds the machines' root file system,
+// if the cache has none, the second is PID 1 of the new namespaces, and the third runs the tests. It returns the exit
+// code.
 func Main(m *testing.M) int {
-	if os.Getenv(rootfsVariable) != "" {
-		if err := enterSandbox(); err != nil {
-			fmt.Fprintln(os.Stderr, "machinetest:", err)
-			return 1
+	var code int
+	var err error
+	switch os.Getenv(stageVariable) {
+	case "":
+		code, err = runInNamespaces()
+	case "init":
+		if err = enterSandbox(); err == nil {
+			code, err = runAsInit()
 		}
+	default:
 		return m.Run()
 	}
-	code, err := runAgain()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "machinetest:", err)
 		return 1
@@ -40,7 +48,14 @@ func Main(m *testing.M) int {
 	return code
 }
 
-func runAgain() (int, error) {
+func again(stage string, extra ...string) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.Env = append(append(os.Environ(), extra...), stageVariable+"="+stage)
+	return cmd
+}
+
+func runInNamespaces() (int, error) {
 	if os.Geteuid() != 0 {
 		return 0, errors.New("these tests boot machines: run them as root")
 	}
@@ -52,9 +67,7 @@ func runAgain() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), rootfsVariable+"="+rootfs)
+	cmd := again("init", rootfsVariable+"="+rootfs)
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC,
 		Pdeathsig:  syscall.SIGKILL,
@@ -65,6 +78,27 @@ func runAgain() (int, error) {
 		return exit.ExitCode(), nil
 	}
 	return 0, err
+}
+
+// runAsInit waits for the tests, and for every orphan, as PID 1 has to.
+func runAsInit() (int, error) {
+	cmd := again("tests")
+	if err := cmd.Start(); err != nil {
+		return 0, err
+	}
+	for {
+		var status syscall.WaitStatus
+		pid, err := syscall.Wait4(-1, &status, 0, nil)
+		switch {
+		case errors.Is(err, syscall.EINTR):
+		case err != nil:
+			return 0, fmt.Errorf("wait for the tests: %w", err)
+		case pid == cmd.Process.Pid && status.Exited():
+			return status.ExitStatus(), nil
+		case pid == cmd.Process.Pid:
+			return 0, fmt.Errorf("the tests ended by a signal: %v", status.Signal())
+		}
+	}
 }
 
 // enterSandbox parts the mounts from the host's, and shows the new process namespace and a /run of its own.
