@@ -69,13 +69,13 @@ dist/hawser-agent_$(VERSION)_$(ARCH).deb: bin/hawser-agent $(shell find packagin
 .PHONY: generate
 generate: prerequisites-go ## Write the generated code again
 	@$(TOOL) buf generate
-	@$(TOOL) controller-gen object paths=./api/v1alpha1/... crd output:crd:dir=deploy/helm/hawser/crds
+	@$(TOOL) controller-gen object paths=./api/v1alpha1/... crd output:crd:dir=deploy/helm/hawser/files/crds
 
 .PHONY: generated
 generated: ## Check that the generated code is current
 	@before=$$(mktemp -d); trap 'rm -rf "$$before"' EXIT; \
-	cp -r api deploy/helm/hawser/crds "$$before"; $(MAKE) generate; \
-	diff -r "$$before/api" api && diff -r "$$before/crds" deploy/helm/hawser/crds || \
+	cp -r api deploy/helm/hawser/files/crds "$$before"; $(MAKE) generate; \
+	diff -r "$$before/api" api && diff -r "$$before/crds" deploy/helm/hawser/files/crds || \
 		{ echo 'hawser: generated code was out of date and is written again: commit it' >&2; exit 1; }
 
 .PHONY: lint
