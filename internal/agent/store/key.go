@@ -1,0 +1,60 @@
+package store
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+)
+
+// Key returns the machine's private key (ECDSA P-256), and makes it on the first call. It is on the disk before it is
+// used, so that a join which was cut off comes back with the same key, for which the manager takes the same token again.
+func (s *Store) Key() (*ecdsa.PrivateKey, error) {
+	content, err := s.read("identity/key.pem")
+	if errors.Is(err, ErrNone) {
+		return s.makeKey()
+	}
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(content)
+	if block == nil {
+		return nil, fmt.Errorf("%s holds no PEM block: run `hawser-agent leave --force` and join again", s.path("identity/key.pem"))
+	}
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w: run `hawser-agent leave --force` and join again", s.path("identity/key.pem"), err)
+	}
+	own, ok := key.(*ecdsa.PrivateKey)
+	if !ok {
+		return nil, fmt.Errorf("%s holds a %T, not an ECDSA key: run `hawser-agent leave --force` and join again", s.path("identity/key.pem"), key)
+	}
+	return own, nil
+}
+
+func (s *Store) makeKey() (*ecdsa.PrivateKey, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("make the machine's key: %w", err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, fmt.Errorf("encode the machine's key: %w", err)
+	}
+	if err := s.write("identity/key.pem", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})); err != nil {
+		return nil, err
+	}
+	return key, nil
+}
+
+// SigningRequest returns a PKCS #10 request (DER) for key. Its subject is empty, as the manager names the machine.
+func SigningRequest(key *ecdsa.PrivateKey) ([]byte, error) {
+	request, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, key)
+	if err != nil {
+		return nil, fmt.Errorf("make a certificate signing request: %w", err)
+	}
+	return request, nil
+}

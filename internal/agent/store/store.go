@@ -1,0 +1,110 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"google.golang.org/protobuf/proto"
+
+	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
+)
+
+// DefaultDirectory is where the agent keeps its state; everything in it is readable by root alone.
+const DefaultDirectory = "/var/lib/hawser"
+
+// ErrNone is returned for what was never stored.
+var ErrNone = errors.New("nothing stored")
+
+// Store is one directory: identity/{key.pem,cert.pem,ca.pem,agent.json} and state/desired.pb. Its methods may be called
+// from several processes: every write is one atomic rename.
+type Store struct {
+	directory string
+	step      func(string)
+}
+
+// New returns the store in directory, which need not exist yet. It does no I/O.
+func New(directory string) *Store {
+	return &Store{directory: directory, step: func(string) {}}
+}
+
+// Directory is where the store is.
+func (s *Store) Directory() string { return s.directory }
+
+// Prepare makes the directories and removes leftovers of a crash. Repeating it changes nothing.
+func (s *Store) Prepare() error {
+	for _, directory := range []string{s.directory, s.path("identity"), s.path("state")} {
+		if err := os.MkdirAll(directory, 0o700); err != nil {
+			return fmt.Errorf("make the agent's directory: %w", err)
+		}
+		if err := removeLeftovers(directory); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Desired returns the state that was kept last, ErrNone if there is none.
+func (s *Store) Desired() (*hawserv1.DesiredState, error) {
+	content, err := s.read("state/desired.pb")
+	if err != nil {
+		return nil, err
+	}
+	state := &hawserv1.DesiredState{}
+	if err := proto.Unmarshal(content, state); err != nil {
+		return nil, fmt.Errorf("read %s: %w; the manager sends it again", s.path("state/desired.pb"), err)
+	}
+	return state, nil
+}
+
+// KeepDesired stores the state for the next boot, when the manager may be out of reach. The Istio token is left out: it
+// is a bearer secret, and belongs on a file system that a reboot forgets.
+func (s *Store) KeepDesired(state *hawserv1.DesiredState) error {
+	kept := proto.CloneOf(state)
+	kept.Token = nil
+	content, err := proto.MarshalOptions{Deterministic: true}.Marshal(kept)
+	if err != nil {
+		return fmt.Errorf("encode the desired state: %w", err)
+	}
+	return s.write("state/desired.pb", content)
+}
+
+// Forget removes identity and state. What else lies in the directory belongs to others and stays. Repeating it is fine.
+func (s *Store) Forget() error {
+	// agent.json goes first: without it the machine has not joined, whatever else is left by a crash.
+	for _, name := range []string{"identity/agent.json", "identity", "state/desired.pb"} {
+		if err := os.RemoveAll(s.path(name)); err != nil {
+			return fmt.Errorf("forget the machine's identity: %w", err)
+		}
+	}
+	for _, directory := range []string{s.path("state"), s.directory} {
+		if err := os.Remove(directory); err != nil && !errors.Is(err, fs.ErrNotExist) && !notEmpty(directory) {
+			return fmt.Errorf("forget the machine's identity: %w", err)
+		}
+	}
+	return nil
+}
+
+func notEmpty(directory string) bool {
+	entries, err := os.ReadDir(directory)
+	return err == nil && len(entries) > 0
+}
+
+func (s *Store) path(name string) string { return filepath.Join(s.directory, name) }
+
+func (s *Store) read(name string) ([]byte, error) {
+	content, err := os.ReadFile(s.path(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrNone
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the agent's state: %w", err)
+	}
+	return content, nil
+}
+
+func (s *Store) write(name string, content []byte) error {
+	return replace(s.path(name), content, 0o600, s.step)
+}
