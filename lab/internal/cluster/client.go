@@ -27,6 +27,8 @@ const fieldManager = "hawser-lab"
 // Client talks to the API server as the administrator.
 type Client struct {
 	Kubernetes kubernetes.Interface
+	// Kubeconfig is the file that Config came from.
+	Kubeconfig string
 	Config     *rest.Config
 	dynamic    dynamic.Interface
 	mapper     *restmapper.DeferredDiscoveryRESTMapper
@@ -48,7 +50,7 @@ func NewClient(kubeconfig string) (*Client, error) {
 		return nil, err
 	}
 	mapper := restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(clientset.Discovery()))
-	return &Client{Kubernetes: clientset, Config: config, dynamic: dyn, mapper: mapper}, nil
+	return &Client{Kubernetes: clientset, Kubeconfig: kubeconfig, Config: config, dynamic: dyn, mapper: mapper}, nil
 }
 
 // Apply applies the documents of a YAML text, in their order, with server-side apply. Repeating it changes nothing.

@@ -28,8 +28,8 @@ func connectHost(layout Layout, pid int) error {
 	return nil
 }
 
-// connectNode sets the inner end of the veth, and the loopback, up.
-func connectNode(layout Layout) error {
+// ConnectNode sets the inner end of the veth, and the loopback, up.
+func ConnectNode(layout Layout) error {
 	for _, name := range []string{"lo", nodeLink} {
 		link, err := netlink.LinkByName(name)
 		if err != nil {

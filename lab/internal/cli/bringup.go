@@ -1,0 +1,93 @@
+package cli
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hawser-io/hawser/lab/internal/cluster"
+	"github.com/hawser-io/hawser/lab/internal/image"
+	"github.com/hawser-io/hawser/lab/internal/mesh"
+)
+
+// bringUpDeadline bounds the whole; on a slow disk the images alone take a while.
+const bringUpDeadline = 8 * time.Minute
+
+// bringUp is the start order of the lab. What does not need one another runs side by side. Parts that live on run
+// with the context given, which outlives the bringing up, and are started with live.
+func (l *lab) bringUp(whole context.Context, live func(func() error)) error {
+	ctx, cancel := context.WithTimeout(whole, bringUpDeadline)
+	defer cancel()
+	config := l.clusterConfig()
+	first, firstCtx := errgroup.WithContext(ctx)
+	first.Go(func() error { return l.progress.Step(firstCtx, "push images", l.pushImages) })
+	first.Go(func() error {
+		return l.progress.Step(firstCtx, "start Kubernetes", func(ctx context.Context) (err error) {
+			l.client, err = cluster.Start(ctx, config, l.supervisor)
+			return err
+		})
+	})
+	if err := first.Wait(); err != nil {
+		return err
+	}
+	live(l.newBalancer(whole))
+	second, secondCtx := errgroup.WithContext(ctx)
+	second.Go(func() error {
+		return l.progress.Step(secondCtx, "wait for the node", func(ctx context.Context) error {
+			return cluster.WaitNode(ctx, l.client)
+		})
+	})
+	second.Go(func() error {
+		return l.progress.Step(secondCtx, "install CoreDNS", func(ctx context.Context) error {
+			return cluster.InstallDNS(ctx, config, l.client)
+		})
+	})
+	second.Go(func() error { return l.installMesh(secondCtx) })
+	return second.Wait()
+}
+
+// newBalancer gives addresses to Services; the gateway's becomes a name that machines resolve.
+func (l *lab) newBalancer(ctx context.Context) func() error {
+	gateway := mesh.Namespace + "/" + mesh.GatewayName
+	changed := func(service string, addrs []netip.Addr) {
+		if service == gateway {
+			l.resolver.Set("gateway", addrs...)
+		}
+	}
+	balancer := cluster.NewBalancer(l.client, balancerFirst, balancerLast, l.network, changed, l.log)
+	l.balancer.Store(balancer)
+	return func() error { return balancer.Run(ctx) }
+}
+
+func (l *lab) installMesh(ctx context.Context) error {
+	config := mesh.Config{
+		Module: l.setup.Artifacts.Istio.Module,
+		Hub:    registryAddress(l.layout) + "/istio",
+		Tag:    l.setup.Artifacts.Istio.Version.Tag,
+	}
+	err := l.progress.Step(ctx, "install Istio", func(ctx context.Context) error { return mesh.Install(ctx, config, l.client) })
+	if err != nil {
+		return err
+	}
+	return l.progress.Step(ctx, "install the gateway", func(ctx context.Context) error {
+		return mesh.InstallGateway(ctx, config, l.client)
+	})
+}
+
+// pushImages fills the registry from the build cache.
+func (l *lab) pushImages(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, wanted := range l.setup.images() {
+		group.Go(func() error {
+			cached, err := wanted.cached(ctx, l.cache)
+			if err != nil {
+				return err
+			}
+			_, err = image.Push(ctx, cached, wanted.reference(registryAddress(l.layout)))
+			return err
+		})
+	}
+	return group.Wait()
+}

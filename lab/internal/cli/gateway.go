@@ -1,0 +1,58 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) gatewayCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "gateway", Short: "Show or move the address of the mesh's gateway"}
+	cmd.AddCommand(
+		&cobra.Command{
+			Use: "address", Short: "Print the gateway's addresses, one a line", Args: cobra.NoArgs,
+			RunE: func(cmd *cobra.Command, _ []string) error {
+				var addrs []netip.Addr
+				if err := a.client.Call(cmd.Context(), "GET", "/v1/gateway", &addrs); err != nil {
+					return err
+				}
+				return a.printAddresses(addrs)
+			},
+		},
+		a.gatewayMoveCommand(),
+	)
+	return cmd
+}
+
+func (a *app) gatewayMoveCommand() *cobra.Command {
+	var overlap time.Duration
+	cmd := &cobra.Command{
+		Use:   "move",
+		Short: "Give the gateway another address and print it",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var addr netip.Addr
+			path := "/v1/gateway/move?overlap=" + url.QueryEscape(overlap.String())
+			if err := a.client.Call(cmd.Context(), "POST", path, &addr); err != nil {
+				return err
+			}
+			return a.printAddresses([]netip.Addr{addr})
+		},
+	}
+	cmd.Flags().DurationVar(&overlap, "overlap", 0, "how long the old address serves beside the new one")
+	return cmd
+}
+
+func (a *app) printAddresses(addrs []netip.Addr) error {
+	if a.output == "json" {
+		return json.NewEncoder(a.out).Encode(addrs)
+	}
+	for _, addr := range addrs {
+		fmt.Fprintln(a.out, addr)
+	}
+	return nil
+}

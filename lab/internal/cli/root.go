@@ -1,0 +1,88 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hawser-io/hawser/lab/internal/sandbox"
+)
+
+// exitCode is the exit status of a command that ran inside the lab and is passed on.
+type exitCode int
+
+func (e exitCode) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+// Main runs the program and returns its exit status.
+func Main() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := NewCommand(sandbox.DefaultLayout(), os.Stdout, os.Stderr).ExecuteContext(ctx)
+	if code, ok := errors.AsType[exitCode](err); ok {
+		return int(code)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "hawser-lab:", err)
+		return 1
+	}
+	return 0
+}
+
+// app is what the commands share.
+type app struct {
+	layout sandbox.Layout
+	client *sandbox.Client
+	out    io.Writer
+	errOut io.Writer
+	output string
+}
+
+// NewCommand makes the command tree.
+func NewCommand(layout sandbox.Layout, out, errOut io.Writer) *cobra.Command {
+	a := &app{layout: layout, client: sandbox.NewClient(layout), out: out, errOut: errOut}
+	root := &cobra.Command{
+		Use:           "hawser-lab",
+		Short:         "A real Kubernetes, a real Istio and real machines in one sandbox on this host",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			if a.output != "" && a.output != "json" {
+				return fmt.Errorf("unknown output %q: only json can be chosen", a.output)
+			}
+			if os.Geteuid() != 0 {
+				return errors.New("the lab makes namespaces, mounts and links, and needs root: use sudo")
+			}
+			return nil
+		},
+	}
+	root.SetOut(out)
+	root.SetErr(errOut)
+	root.PersistentFlags().StringVarP(&a.output, "output", "o", "", `print "json" in place of text`)
+	root.AddCommand(
+		a.upCommand(), a.downCommand(), a.statusCommand(), a.logsCommand(),
+		a.gatewayCommand(), a.imageCommand(), a.kubeconfigCommand(), a.envCommand(),
+	)
+	root.AddCommand(a.insideCommands()...)
+	return root
+}
+
+// insideCommands are run by the lab itself, in its sandbox.
+func (a *app) insideCommands() []*cobra.Command {
+	inside := func(use string, run func(ctx context.Context) error) *cobra.Command {
+		return &cobra.Command{
+			Use: use, Hidden: true, Args: cobra.NoArgs,
+			RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context()) },
+		}
+	}
+	return []*cobra.Command{
+		inside(sandbox.EnterCommand, func(context.Context) error { return sandbox.Enter(a.layout) }),
+		inside(sandbox.InitCommand, func(context.Context) error { return sandbox.Init(a.layout) }),
+		inside(sandbox.SuperviseCommand, func(ctx context.Context) error { return supervise(ctx, a.layout, os.Stdin) }),
+	}
+}

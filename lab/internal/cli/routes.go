@@ -1,0 +1,56 @@
+package cli
+
+import (
+	"errors"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/hawser-io/hawser/lab/internal/mesh"
+	"github.com/hawser-io/hawser/lab/internal/sandbox"
+)
+
+// report is what `status` shows.
+type report struct {
+	Phase sandbox.Phase `json:"phase"`
+	// Reason is why the lab did not come up.
+	Reason     string                    `json:"reason,omitempty"`
+	Steps      []sandbox.Step            `json:"steps,omitempty"`
+	Components []sandbox.ComponentStatus `json:"components,omitempty"`
+	Gateway    []netip.Addr              `json:"gateway,omitempty"`
+	// Leftovers are what a lab that does not run has on the host.
+	Leftovers []string `json:"leftovers,omitempty"`
+}
+
+// routes are the lab's API.
+func (l *lab) routes() {
+	l.server.Handle("GET /v1/status", func(*http.Request) (any, error) { return l.report(), nil })
+	l.server.Handle("GET /v1/gateway", func(*http.Request) (any, error) { return l.gateway() })
+	l.server.Handle("POST /v1/gateway/move", l.moveGateway)
+}
+
+func (l *lab) report() report {
+	steps, phase, reason := l.progress.Snapshot()
+	gateway, _ := l.gateway() // it has none yet
+	return report{Phase: phase, Reason: reason, Steps: steps, Components: l.supervisor.Status(), Gateway: gateway}
+}
+
+func (l *lab) gateway() ([]netip.Addr, error) {
+	balancer := l.balancer.Load()
+	if balancer == nil {
+		return nil, errors.New("the gateway has no address yet: the cluster is still starting")
+	}
+	return balancer.Addresses(mesh.Namespace, mesh.GatewayName)
+}
+
+func (l *lab) moveGateway(r *http.Request) (any, error) {
+	overlap, err := time.ParseDuration(r.URL.Query().Get("overlap"))
+	if err != nil || overlap < 0 {
+		return nil, &sandbox.RequestError{Message: "the overlap must be a duration such as 10s"}
+	}
+	balancer := l.balancer.Load()
+	if balancer == nil {
+		return nil, errors.New("the gateway cannot move yet: the cluster is still starting")
+	}
+	return balancer.Move(r.Context(), mesh.Namespace, mesh.GatewayName, overlap)
+}

@@ -1,0 +1,153 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hawser-io/hawser/lab/internal/build"
+	"github.com/hawser-io/hawser/lab/internal/sandbox"
+)
+
+func (a *app) upCommand() *cobra.Command {
+	var without []string
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Build what is missing and start the lab; does nothing when it runs",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			for _, part := range without {
+				if part != partMachines && part != partDemo {
+					return fmt.Errorf("--without %s: only %s and %s can be left out", part, partDemo, partMachines)
+				}
+			}
+			return a.up(cmd.Context(), without)
+		},
+	}
+	cmd.Flags().StringSliceVar(&without, "without", nil, "leave out parts: demo, machines")
+	return cmd
+}
+
+func (a *app) up(ctx context.Context, without []string) error {
+	lines := newLines(a.errOut)
+	current, err := a.ask(ctx)
+	if err != nil {
+		return err
+	}
+	if current.Phase == phaseDown || current.Phase == sandbox.Failed {
+		setup, err := a.prepare(ctx, without, lines)
+		if err != nil {
+			return err
+		}
+		if err := sandbox.Remove(ctx, a.layout); err != nil {
+			return err
+		}
+		if _, err := sandbox.Start(ctx, a.layout, setup); err != nil {
+			return err
+		}
+	}
+	if current, err = a.follow(ctx, lines); err != nil {
+		return err
+	}
+	return a.printReport(current)
+}
+
+// prepare builds everything that the lab runs.
+func (a *app) prepare(ctx context.Context, without []string, lines *lines) (setup, error) {
+	if err := checkPrograms(); err != nil {
+		return setup{}, err
+	}
+	// Bridged packets pass the nftables of kube-proxy only with this module; where it is built in, modprobe has nothing to do.
+	_ = exec.CommandContext(ctx, "modprobe", "br_netfilter").Run()
+	cache, err := build.OpenCache("")
+	if err != nil {
+		return setup{}, err
+	}
+	source, err := build.FindSource()
+	if err != nil {
+		return setup{}, err
+	}
+	artifacts, err := cache.All(ctx, source, build.IstioVersions()[0], lines.print)
+	if err != nil {
+		return setup{}, err
+	}
+	if err := a.linkTools(artifacts); err != nil {
+		return setup{}, fmt.Errorf("link kubectl and helm: %w", err)
+	}
+	out := setup{Artifacts: artifacts, Cache: cache.Root(), Without: without}
+	lines.print("make images")
+	group, ctx := errgroup.WithContext(ctx)
+	for _, wanted := range out.images() {
+		group.Go(func() error {
+			_, err := wanted.cached(ctx, cache)
+			return err
+		})
+	}
+	return out, group.Wait()
+}
+
+// follow prints the steps of a lab that comes up, until it is up or failed.
+func (a *app) follow(ctx context.Context, lines *lines) (report, error) {
+	seen := map[string]bool{}
+	deadline := time.Now().Add(bringUpDeadline + time.Minute)
+	for silent := 0; ; {
+		current, err := a.ask(ctx)
+		if err != nil {
+			return report{}, err
+		}
+		for _, step := range current.Steps {
+			if key := fmt.Sprint(step.Name, step.Done); !seen[key] {
+				seen[key] = true
+				lines.step(step)
+			}
+		}
+		switch {
+		case current.Phase == sandbox.Up:
+			return current, nil
+		case current.Phase == sandbox.Failed:
+			return report{}, fmt.Errorf("the lab did not come up: %s", current.Reason)
+		case current.Phase == phaseDown:
+			// The socket is made soon after the start; a lab that has ended never answers.
+			if _, running, err := sandbox.Running(a.layout); err != nil || !running {
+				if silent++; silent > 5 {
+					return report{}, errors.Join(fmt.Errorf("the lab ended at once; see %s", a.layout.Log("init")), err)
+				}
+			}
+		}
+		if time.Now().After(deadline) {
+			return report{}, errors.New("the lab does not come up; see `hawser-lab status` and `hawser-lab logs init`")
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return report{}, ctx.Err()
+		}
+	}
+}
+
+// checkPrograms looks for what the lab runs and does not build.
+func checkPrograms() error {
+	packages := map[string]string{
+		"containerd": "containerd", "ctr": "containerd", "runc": "runc", "nft": "nftables", "iptables": "iptables",
+		"conntrack": "conntrack", "ip": "iproute2", "debootstrap": "debootstrap", "systemd-nspawn": "systemd-container",
+		"nsenter": "util-linux", "mount": "mount", "/usr/lib/cni/bridge": "containernetworking-plugins", "go": "Go 1.26 (https://go.dev/dl)",
+	}
+	var missing []string
+	for program, from := range packages {
+		if _, err := exec.LookPath(program); err != nil && !slices.Contains(missing, from) {
+			missing = append(missing, from)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	slices.Sort(missing)
+	return fmt.Errorf("the lab needs %s; on Debian: apt-get install %s", strings.Join(missing, ", "), strings.Join(missing, " "))
+}

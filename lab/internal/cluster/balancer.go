@@ -1,0 +1,272 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	corelisters "k8s.io/client-go/listers/core/v1"
+	"k8s.io/client-go/tools/cache"
+)
+
+// retireAnnotation holds the time (RFC 3339) at which all addresses of a Service but its first are taken away.
+const retireAnnotation = "lab.hawser.io/retire-addresses-at"
+
+// Announcer makes the node answer for addresses. Both methods may be repeated.
+type Announcer interface {
+	AddAddress(ctx context.Context, addr netip.Addr) error
+	RemoveAddress(ctx context.Context, addr netip.Addr) error
+}
+
+// Balancer gives each Service of type LoadBalancer an address, as a cloud's controller does; kube-proxy forwards what
+// arrives there. The Services' status is its only memory.
+type Balancer struct {
+	client   kubernetes.Interface
+	pool     addressPool
+	announce Announcer
+	changed  func(service string, addrs []netip.Addr)
+	log      *slog.Logger
+
+	informers informers.SharedInformerFactory
+	services  corelisters.ServiceLister
+	wake      chan struct{}
+
+	// mu is held while addresses are given or taken.
+	mu        sync.Mutex
+	announced map[netip.Addr]bool
+}
+
+// NewBalancer makes a controller for the addresses from first to last. It tells changed what addresses a Service, as
+// NAMESPACE/NAME, has; also when they are the same as before.
+func NewBalancer(
+	client *Client, first, last netip.Addr, announce Announcer, changed func(service string, addrs []netip.Addr), log *slog.Logger,
+) *Balancer {
+	factory := informers.NewSharedInformerFactory(client.Kubernetes, 0)
+	return &Balancer{
+		client: client.Kubernetes, pool: addressPool{first, last}, announce: announce, changed: changed, log: log,
+		informers: factory, services: factory.Core().V1().Services().Lister(),
+		wake: make(chan struct{}, 1), announced: map[netip.Addr]bool{},
+	}
+}
+
+// Run works until the context ends.
+func (b *Balancer) Run(ctx context.Context) error {
+	notify := func(any) {
+		select {
+		case b.wake <- struct{}{}:
+		default:
+		}
+	}
+	informer := b.informers.Core().V1().Services().Informer()
+	handler := cache.ResourceEventHandlerFuncs{AddFunc: notify, UpdateFunc: func(_, now any) { notify(now) }, DeleteFunc: notify}
+	if _, err := informer.AddEventHandler(handler); err != nil {
+		return fmt.Errorf("watch Services: %w", err)
+	}
+	b.informers.Start(ctx.Done())
+	defer b.informers.Shutdown()
+	b.informers.WaitForCacheSync(ctx.Done())
+	for {
+		again := b.reconcile(ctx)
+		select {
+		case <-b.wake:
+		case <-time.After(again):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// reconcile brings all Services and announced addresses in order, and says when to look again at the latest.
+func (b *Balancer) reconcile(ctx context.Context) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	const retry = time.Second
+	services, err := b.balanced()
+	if err != nil {
+		b.log.Error("cannot list Services", "error", err)
+		return retry
+	}
+	again := time.Hour
+	wanted := map[netip.Addr]bool{}
+	for _, service := range services {
+		for _, addr := range b.addresses(service) {
+			wanted[addr] = true
+		}
+	}
+	for _, service := range services {
+		until, err := b.settle(ctx, service, wanted)
+		if err != nil {
+			b.log.Error("cannot give a Service its address", "service", service.Namespace+"/"+service.Name, "error", err)
+			until = retry
+		}
+		b.changed(service.Namespace+"/"+service.Name, b.addresses(service))
+		again = min(again, until)
+	}
+	if err := b.announceOnly(ctx, wanted); err != nil {
+		b.log.Error("cannot announce addresses", "error", err)
+		return retry
+	}
+	return again
+}
+
+// settle gives one Service an address if it has none, and retires old ones whose time has come.
+func (b *Balancer) settle(ctx context.Context, service *corev1.Service, used map[netip.Addr]bool) (again time.Duration, err error) {
+	current := b.addresses(service)
+	if len(current) == 0 {
+		// The list may be older than what was given last; what is announced is not.
+		taken := maps.Clone(used)
+		maps.Copy(taken, b.announced)
+		addr, err := b.pool.next(netip.Addr{}, taken)
+		if err != nil {
+			return 0, err
+		}
+		used[addr] = true
+		return time.Hour, b.publish(ctx, service, addr)
+	}
+	at, err := time.Parse(time.RFC3339Nano, service.Annotations[retireAnnotation])
+	if len(current) == 1 || err != nil {
+		return time.Hour, nil
+	}
+	if left := time.Until(at); left > 0 {
+		return left, nil
+	}
+	for _, old := range current[1:] {
+		delete(used, old)
+	}
+	return time.Hour, b.publish(ctx, service, current[0])
+}
+
+// Move gives a Service another address and returns it. For the time of the overlap the Service has both, the new one first.
+func (b *Balancer) Move(ctx context.Context, namespace, name string, overlap time.Duration) (netip.Addr, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	service, err := b.client.CoreV1().Services(namespace).Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("move Service %s/%s: %w", namespace, name, err)
+	}
+	services, err := b.balanced()
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	used := map[netip.Addr]bool{}
+	for _, other := range append(services, service) {
+		for _, addr := range b.addresses(other) {
+			used[addr] = true
+		}
+	}
+	current := b.addresses(service)
+	var last netip.Addr
+	if len(current) > 0 {
+		last = current[0]
+	}
+	addr, err := b.pool.next(last, used)
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	if err := b.announceOne(ctx, addr); err != nil {
+		return netip.Addr{}, err
+	}
+	keep := []netip.Addr{addr}
+	if overlap > 0 && last.IsValid() {
+		keep = append(keep, last)
+		service.Annotations = withRetirement(service.Annotations, time.Now().Add(overlap))
+		if service, err = b.client.CoreV1().Services(namespace).Update(ctx, service, metav1.UpdateOptions{}); err != nil {
+			return netip.Addr{}, fmt.Errorf("move Service %s/%s: %w", namespace, name, err)
+		}
+	}
+	return addr, b.publish(ctx, service, keep...)
+}
+
+// Addresses returns the addresses that a Service has now, the preferred one first.
+func (b *Balancer) Addresses(namespace, name string) ([]netip.Addr, error) {
+	service, err := b.services.Services(namespace).Get(name)
+	if err != nil {
+		return nil, fmt.Errorf("find Service %s/%s: %w", namespace, name, err)
+	}
+	return b.addresses(service), nil
+}
+
+func withRetirement(annotations map[string]string, at time.Time) map[string]string {
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	annotations[retireAnnotation] = at.Format(time.RFC3339Nano)
+	return annotations
+}
+
+// balanced lists the Services that need an address.
+func (b *Balancer) balanced() ([]*corev1.Service, error) {
+	all, err := b.services.List(labels.Everything())
+	return slices.DeleteFunc(all, func(service *corev1.Service) bool {
+		return service.Spec.Type != corev1.ServiceTypeLoadBalancer || service.DeletionTimestamp != nil
+	}), err
+}
+
+// addresses returns a Service's addresses that are of the pool.
+func (b *Balancer) addresses(service *corev1.Service) []netip.Addr {
+	var own []netip.Addr
+	for _, ingress := range service.Status.LoadBalancer.Ingress {
+		if addr, err := netip.ParseAddr(ingress.IP); err == nil && b.pool.contains(addr) {
+			own = append(own, addr)
+		}
+	}
+	return own
+}
+
+// publish writes a Service's addresses into its status.
+func (b *Balancer) publish(ctx context.Context, service *corev1.Service, addrs ...netip.Addr) error {
+	service = service.DeepCopy()
+	service.Status.LoadBalancer.Ingress = nil
+	mode := corev1.LoadBalancerIPModeVIP
+	for _, addr := range addrs {
+		service.Status.LoadBalancer.Ingress = append(service.Status.LoadBalancer.Ingress,
+			corev1.LoadBalancerIngress{IP: addr.String(), IPMode: &mode})
+	}
+	_, err := b.client.CoreV1().Services(service.Namespace).UpdateStatus(ctx, service, metav1.UpdateOptions{})
+	if err == nil {
+		b.log.Info("service addresses changed", "service", service.Namespace+"/"+service.Name, "addresses", addrs)
+	}
+	return err
+}
+
+// announceOnly makes the announced addresses the wanted ones. Those of the pool that an earlier life left are unknown, but
+// went with its network.
+func (b *Balancer) announceOnly(ctx context.Context, wanted map[netip.Addr]bool) error {
+	var errs []error
+	for addr := range wanted {
+		errs = append(errs, b.announceOne(ctx, addr))
+	}
+	for addr := range b.announced {
+		if wanted[addr] {
+			continue
+		}
+		if err := b.announce.RemoveAddress(ctx, addr); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		delete(b.announced, addr)
+	}
+	return errors.Join(errs...)
+}
+
+func (b *Balancer) announceOne(ctx context.Context, addr netip.Addr) error {
+	if b.announced[addr] {
+		return nil
+	}
+	if err := b.announce.AddAddress(ctx, addr); err != nil {
+		return err
+	}
+	b.announced[addr] = true
+	return nil
+}
