@@ -55,7 +55,7 @@ bin/hawser bin/hawser-agent bin/hawser-manager: $(GO_SRC) | prerequisites-go
 	@$(GOBUILD) -o $@ ./cmd/$(@F)
 
 bin/hawser-lab: $(shell find lab -name '*.go' -o -name '*.yaml' -path 'lab/*' 2>/dev/null) lab/go.mod lab/go.sum | prerequisites-go
-	@cd lab && CGO_ENABLED=0 go build -trimpath -o ../$@ ./cmd/hawser-lab
+	@cd lab && CGO_ENABLED=0 go build -o ../$@ ./cmd/hawser-lab
 
 .PHONY: packages
 packages: dist/hawser-agent_$(VERSION)_$(ARCH).deb ## Build the agent's deb and rpm into dist/
