@@ -1,0 +1,107 @@
+// Package address knows the host's own addresses: the list of them, in order of preference, and when it changes. It must
+// not set any.
+package address
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// ownLinks are links that the agent makes on the host: nobody reaches the machine by them.
+const ownLinks = "hawser"
+
+// List returns the host's addresses: the one that it reaches peer from first, then those of its links in the kernel's
+// order. Loopback and link-local addresses are left out. peer is HOST:PORT or empty; nothing is sent to it.
+func List(ctx context.Context, peer string) ([]string, error) {
+	links, err := net.Interfaces()
+	if err != nil {
+		return nil, fmt.Errorf("list the host's links: %w", err)
+	}
+	var found []string
+	for _, link := range links {
+		if link.Flags&net.FlagUp == 0 || link.Flags&net.FlagLoopback != 0 || strings.HasPrefix(link.Name, ownLinks) {
+			continue
+		}
+		addresses, err := link.Addrs()
+		if err != nil {
+			// The link went away since it was listed; the next event tells of it.
+			continue
+		}
+		for _, address := range addresses {
+			prefix, err := netip.ParsePrefix(address.String())
+			if err == nil && prefix.Addr().IsGlobalUnicast() {
+				found = append(found, prefix.Addr().String())
+			}
+		}
+	}
+	return preferred(found, source(ctx, peer)), nil
+}
+
+// preferred puts first at the front of list if it is in there.
+func preferred(list []string, first string) []string {
+	at := slices.Index(list, first)
+	if at <= 0 {
+		return list
+	}
+	return append([]string{first}, slices.Delete(slices.Clone(list), at, at+1)...)
+}
+
+// source returns the address that the kernel would send to peer from, empty if there is no route. Connecting a UDP socket
+// chooses a route and sends nothing.
+func source(ctx context.Context, peer string) string {
+	if peer == "" {
+		return ""
+	}
+	var dialer net.Dialer
+	connection, err := dialer.DialContext(ctx, "udp", peer)
+	if err != nil {
+		return ""
+	}
+	defer connection.Close()
+	local, err := netip.ParseAddrPort(connection.LocalAddr().String())
+	if err != nil {
+		return ""
+	}
+	return local.Addr().Unmap().String()
+}
+
+// Watch calls changed whenever an address, a link or a route of the host may have changed, until ctx ends (rtnetlink(7)).
+func Watch(ctx context.Context, changed func()) error {
+	socket, err := subscribe()
+	if err != nil {
+		return fmt.Errorf("watch the host's addresses: %w", err)
+	}
+	stop := context.AfterFunc(ctx, func() { socket.close() })
+	defer func() {
+		if stop() {
+			socket.close()
+		}
+	}()
+	// What an event says is not looked at, since List reads the whole state anyway.
+	buffer := make([]byte, 16<<10)
+	for {
+		_, err := socket.file.Read(buffer)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err == nil, errors.Is(err, syscall.ENOBUFS):
+			// ENOBUFS: the kernel dropped events, so something changed for sure.
+			changed()
+		default:
+			return fmt.Errorf("watch the host's addresses: %w", err)
+		}
+	}
+}
+
+func groups() uint32 {
+	return 1<<(unix.RTNLGRP_LINK-1) | 1<<(unix.RTNLGRP_IPV4_IFADDR-1) | 1<<(unix.RTNLGRP_IPV6_IFADDR-1) |
+		1<<(unix.RTNLGRP_IPV4_ROUTE-1) | 1<<(unix.RTNLGRP_IPV6_ROUTE-1)
+}

@@ -1,0 +1,82 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
+)
+
+// Schedule is when to probe and how many outcomes in a row make a verdict.
+type Schedule struct {
+	InitialDelay, Period, Timeout time.Duration
+	Successes, Failures           int
+}
+
+// ScheduleOf reads health, with Kubernetes' defaults for what is not set.
+func ScheduleOf(health *hawserv1.Health) Schedule {
+	return Schedule{
+		InitialDelay: time.Duration(health.GetInitialDelayMilliseconds()) * time.Millisecond,
+		Period:       orDefault(health.GetPeriodMilliseconds(), 10*time.Second),
+		Timeout:      orDefault(health.GetTimeoutMilliseconds(), time.Second),
+		Successes:    max(int(health.GetSuccessThreshold()), 1),
+		Failures:     thresholdOr(health.GetFailureThreshold(), 3),
+	}
+}
+
+func orDefault(milliseconds int64, otherwise time.Duration) time.Duration {
+	if milliseconds <= 0 {
+		return otherwise
+	}
+	return time.Duration(milliseconds) * time.Millisecond
+}
+
+func thresholdOr(set, otherwise int32) int {
+	if set <= 0 {
+		return int(otherwise)
+	}
+	return int(set)
+}
+
+// Run probes by schedule until ctx ends and tells each verdict that differs from the one before, in order. The first
+// outcome is always told, so that whoever waits for a verdict gets one.
+func Run(ctx context.Context, checker Checker, schedule Schedule, tell func(Verdict)) error {
+	if schedule.InitialDelay > 0 {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(schedule.InitialDelay):
+		}
+	}
+	ticker := time.NewTicker(schedule.Period)
+	defer ticker.Stop()
+	threshold := newThreshold(schedule.Successes, schedule.Failures)
+	last, first := threshold.verdict, true
+	for {
+		verdict := threshold.add(once(ctx, checker, schedule.Timeout))
+		if ctx.Err() != nil {
+			return nil
+		}
+		if first || verdict != last {
+			tell(verdict)
+		}
+		last, first = verdict, false
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+func once(ctx context.Context, checker Checker, timeout time.Duration) error {
+	limited, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	err := checker.Check(limited)
+	if err != nil && errors.Is(limited.Err(), context.DeadlineExceeded) {
+		return fmt.Errorf("no answer within %s: %w", timeout, err)
+	}
+	return err
+}
