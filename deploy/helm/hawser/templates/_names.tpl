@@ -1,0 +1,18 @@
+{{/* One installation per cluster: the machines' server name, the CA and the CRDs are constants. So the names are too. */}}
+
+{{- define "hawser.selector" -}}
+app.kubernetes.io/name: hawser-manager
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "hawser.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{ include "hawser.selector" . }}
+app.kubernetes.io/part-of: hawser
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{- define "hawser.image" -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end }}
