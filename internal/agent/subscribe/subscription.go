@@ -1,0 +1,187 @@
+package subscribe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/protobuf/proto"
+
+	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
+)
+
+// Stream is one open Sync call. It ends with the context that it was opened with.
+type Stream interface {
+	Send(*hawserv1.SyncRequest) error
+	Recv() (*hawserv1.SyncResponse, error)
+}
+
+// Opener opens streams; peer says where the stream goes.
+type Opener interface {
+	Open(ctx context.Context) (stream Stream, peer string, closer io.Closer, err error)
+}
+
+// Receiver takes what comes down the stream. Its methods must not block for long.
+type Receiver interface {
+	State(*hawserv1.DesiredState)
+	Token(*hawserv1.IstioToken)
+	// Removed ends the machine's membership.
+	Removed(reason string)
+}
+
+// Reporter has what goes up the stream.
+type Reporter interface {
+	// Hello opens a stream: host, last generation, first report.
+	Hello(ctx context.Context) *hawserv1.Hello
+	// Report is the newest report.
+	Report() *hawserv1.Report
+	// Watch returns a channel that receives when there may be a new report, and a function that ends that.
+	Watch() (changed <-chan struct{}, stop func())
+}
+
+// Observer hears of the connection: err is nil when it is up, else why it is down.
+type Observer func(peer string, err error)
+
+// rejudge is how often a report is made without news, since time alone ends certificates.
+const rejudge = time.Minute
+
+// settled is how long a stream has to stand before a failure counts as the first one again.
+const settled = 10 * time.Second
+
+// Subscription is the machine's stream and the way back to it.
+type Subscription struct {
+	opener   Opener
+	receiver Receiver
+	reporter Reporter
+	observe  Observer
+	log      *slog.Logger
+
+	drained     chan struct{}
+	drainedOnce sync.Once
+}
+
+// New returns a subscription that Run keeps.
+func New(opener Opener, receiver Receiver, reporter Reporter, observe Observer, log *slog.Logger) *Subscription {
+	return &Subscription{opener: opener, receiver: receiver, reporter: reporter, observe: observe, log: log, drained: make(chan struct{})}
+}
+
+// Drained is closed once a report that says draining was handed to the stream.
+func (s *Subscription) Drained() <-chan struct{} { return s.drained }
+
+// Run holds the stream and comes back to it until ctx ends. It returns nil then; it never gives up by itself.
+func (s *Subscription) Run(ctx context.Context) error {
+	for failures := 0; ; failures++ {
+		began := time.Now()
+		err := s.once(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		s.observe("", err)
+		if time.Since(began) > settled {
+			failures = 0
+		}
+		pause := backoff(failures)
+		s.log.Warn("no connection to the manager", "error", err, "retry", pause.Round(time.Millisecond))
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause):
+		}
+	}
+}
+
+// once opens one stream and serves it until it breaks; the error is never nil.
+func (s *Subscription) once(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, peer, closer, err := s.opener.Open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err := closer.Close(); err != nil {
+			s.log.Debug("close the connection to the manager", "error", err)
+		}
+	}()
+	// Watching starts before the first report is made, so that no change falls in between.
+	changed, stop := s.reporter.Watch()
+	defer stop()
+	hello := s.reporter.Hello(ctx)
+	if err := stream.Send(&hawserv1.SyncRequest{Message: &hawserv1.SyncRequest_Hello{Hello: hello}}); err != nil {
+		return received(stream, err)
+	}
+	s.observe(peer, nil)
+	group, ctx := errgroup.WithContext(ctx)
+	// The stream was opened with the outer context: it has to end when one direction does.
+	context.AfterFunc(ctx, cancel)
+	group.Go(func() error { return s.receive(stream) })
+	group.Go(func() error { return s.send(ctx, stream, hello.GetReport(), changed) })
+	return group.Wait()
+}
+
+// received returns the error of the stream's end, which Send hides behind io.EOF.
+func received(stream Stream, sending error) error {
+	if !errors.Is(sending, io.EOF) {
+		return sending
+	}
+	if _, err := stream.Recv(); err != nil {
+		return err
+	}
+	return sending
+}
+
+func (s *Subscription) receive(stream Stream) error {
+	for {
+		response, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return errors.New("the manager closed the stream")
+		}
+		if err != nil {
+			return err
+		}
+		switch message := response.GetMessage().(type) {
+		case *hawserv1.SyncResponse_State:
+			s.receiver.State(message.State)
+		case *hawserv1.SyncResponse_Token:
+			s.receiver.Token(message.Token)
+		case *hawserv1.SyncResponse_Removed:
+			s.receiver.Removed(message.Removed.GetReason())
+		default:
+			// A newer manager says what this agent does not know yet.
+			s.log.Warn("message of an unknown kind from the manager")
+		}
+	}
+}
+
+func (s *Subscription) send(ctx context.Context, stream Stream, last *hawserv1.Report, changed <-chan struct{}) error {
+	clock := time.NewTicker(rejudge)
+	defer clock.Stop()
+	for {
+		if last.GetDraining() {
+			s.drainedOnce.Do(func() { close(s.drained) })
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-changed:
+		case <-clock.C:
+		}
+		report := s.reporter.Report()
+		if proto.Equal(report, last) {
+			continue
+		}
+		if err := stream.Send(&hawserv1.SyncRequest{Message: &hawserv1.SyncRequest_Report{Report: report}}); err != nil {
+			if errors.Is(err, io.EOF) {
+				// The stream has ended: receive knows why.
+				<-ctx.Done()
+			}
+			return fmt.Errorf("send a report: %w", err)
+		}
+		last = report
+	}
+}
