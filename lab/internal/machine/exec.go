@@ -19,8 +19,9 @@ type Stdio struct {
 }
 
 // Argv is the command that runs argv in a machine when it is run in the lab's namespaces as root: for callers that hand
-// over their process to it, such as an interactive shell.
-func (s *Store) Argv(name string, argv ...string) ([]string, error) {
+// over their process to it, such as an interactive shell. The process id in it is of the process namespace that this is
+// called in. The terminal is the value for TERM.
+func (s *Store) Argv(name, terminal string, argv ...string) ([]string, error) {
 	if len(argv) == 0 {
 		return nil, fmt.Errorf("machine: no command to run on %s", name)
 	}
@@ -28,7 +29,6 @@ func (s *Store) Argv(name string, argv ...string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	terminal := os.Getenv("TERM")
 	if terminal == "" {
 		terminal = "dumb"
 	}
@@ -42,7 +42,7 @@ func (s *Store) Argv(name string, argv ...string) ([]string, error) {
 // Exec runs a command as root in a running machine and waits for it. The command's own exit code is returned without an
 // error; death by a signal is 128 and the signal's number, as a shell has it. When the context ends, so does the command.
 func (s *Store) Exec(ctx context.Context, name string, argv []string, stdio Stdio) (int, error) {
-	full, err := s.Argv(name, argv...)
+	full, err := s.Argv(name, os.Getenv("TERM"), argv...)
 	if err != nil {
 		return 0, err
 	}
