@@ -1,0 +1,85 @@
+package local
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"syscall"
+)
+
+// ErrNotRunning is returned when no agent answers on the socket.
+var ErrNotRunning = errors.New("the agent is not running")
+
+// Client asks the agent that listens on a socket.
+type Client struct{ path string }
+
+// NewClient returns a client for the socket at path.
+func NewClient(path string) Client { return Client{path} }
+
+// Status returns the agent's status, ErrNotRunning if there is no agent.
+func (c Client) Status(ctx context.Context) (Status, error) {
+	return c.one(ctx, commandStatus)
+}
+
+// Drain takes the machine out of rotation and returns when the manager was told.
+func (c Client) Drain(ctx context.Context) error {
+	_, err := c.one(ctx, commandDrain)
+	return err
+}
+
+// Watch calls see with the status now and after each change, until ctx ends, see returns false, or the agent stops; the
+// latter is an error.
+func (c Client) Watch(ctx context.Context, see func(Status) bool) error {
+	return c.ask(ctx, commandWatch, see)
+}
+
+func (c Client) one(ctx context.Context, command string) (found Status, err error) {
+	err = c.ask(ctx, command, func(status Status) bool {
+		found = status
+		return false
+	})
+	return found, err
+}
+
+func (c Client) ask(ctx context.Context, command string, see func(Status) bool) error {
+	var dialer net.Dialer
+	connection, err := dialer.DialContext(ctx, "unix", c.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return ErrNotRunning
+	case errors.Is(err, fs.ErrPermission):
+		return errors.New("the agent talks to root only: run this command with sudo")
+	case err != nil:
+		return fmt.Errorf("reach the agent: %w", err)
+	}
+	stop := context.AfterFunc(ctx, func() { _ = connection.Close() })
+	defer func() {
+		if stop() {
+			_ = connection.Close()
+		}
+	}()
+	if err := json.NewEncoder(connection).Encode(request{command}); err != nil {
+		return fmt.Errorf("ask the agent: %w", err)
+	}
+	decoder := json.NewDecoder(connection)
+	for {
+		var answer response
+		err := decoder.Decode(&answer)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
+			return ErrNotRunning
+		case err != nil:
+			return fmt.Errorf("read the agent's answer: %w", err)
+		case answer.Error != "":
+			return errors.New(answer.Error)
+		case answer.Status != nil && !see(*answer.Status):
+			return nil
+		}
+	}
+}
