@@ -53,7 +53,7 @@ func New(t *testing.T) *Lab {
 	l.Config = machine.DefaultConfig()
 	l.Config.Dir = filepath.Join(t.TempDir(), "machines")
 	l.Config.Rootfs = os.Getenv(rootfsVariable)
-	l.Config.Cgroup = "hawser-lab-test"
+	l.Config.Cgroup = os.Getenv(cgroupVariable)
 	l.Config.Log = log
 	l.Resume()
 	return l
@@ -146,7 +146,7 @@ func kernelState(t *testing.T) string {
 		t.Fatal(err)
 	}
 	fmt.Fprintf(&b, "mounts:\n%s", mounts)
-	groups, err := filepath.Glob("/sys/fs/cgroup/*/hawser-lab-test/*")
+	groups, err := filepath.Glob("/sys/fs/cgroup/*/" + os.Getenv(cgroupVariable) + "/*")
 	if err != nil {
 		t.Fatal(err)
 	}

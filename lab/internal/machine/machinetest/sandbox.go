@@ -19,8 +19,10 @@ import (
 	"github.com/hawser-io/hawser/lab/internal/machine"
 )
 
-// stageVariable tells a test binary which of its runs this is, rootfsVariable where the root file system is.
+// stageVariable tells a test binary which of its runs this is, rootfsVariable where the root file system is, and
+// cgroupVariable the cgroup of this test binary: cgroups are the one thing that test binaries side by side share.
 const (
+	cgroupVariable = "HAWSER_LAB_TEST_CGROUP"
 	stageVariable  = "HAWSER_LAB_TEST_STAGE"
 	rootfsVariable = "HAWSER_LAB_TEST_ROOTFS"
 )
@@ -67,7 +69,7 @@ func runInNamespaces() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	cmd := again("init", rootfsVariable+"="+rootfs)
+	cmd := again("init", rootfsVariable+"="+rootfs, fmt.Sprintf("%s=hawser-lab-test-%d", cgroupVariable, os.Getpid()))
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC,
 		Pdeathsig:  syscall.SIGKILL,
