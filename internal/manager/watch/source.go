@@ -2,71 +2,197 @@ package watch
 
 import (
 	"context"
-	"log/slog"
+	"fmt"
+	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hawser-io/hawser/internal/manager/facts"
 )
-
-// Options of a Source; zero values get the defaults that are named.
-type Options struct {
-	// IstioNamespace is where istiod lives, "istio-system" by default.
-	IstioNamespace string
-	// ClusterDomain is "cluster.local" by default.
-	ClusterDomain string
-	// GatewaySelector selects the Services of the mesh-expansion gateways by labels, "istio=eastwestgateway" by default.
-	GatewaySelector string
-	// Resolver of gateway host names, net.DefaultResolver by default; asked again every ResolveEvery (30 s by default).
-	Resolver     Resolver
-	ResolveEvery time.Duration
-	// Proxies pulls images. Required.
-	Proxies Proxies
-	// Settle is how long changes are gathered before a new snapshot is made of them, 20 ms by default.
-	Settle time.Duration
-	Logger *slog.Logger
-}
-
-// Resolver looks host names up; *net.Resolver is one.
-type Resolver interface {
-	// LookupHost returns the addresses of a host.
-	LookupHost(ctx context.Context, host string) ([]string, error)
-}
-
-// Proxies gives the files of an image; *bundle.Store is one.
-type Proxies interface {
-	// Ensure makes the files of the image for the architecture available and describes them. It takes as long as a pull does; a
-	// second call is answered from the cache. A failure that the user can do something about is a *facts.Problem.
-	Ensure(ctx context.Context, image, architecture string) (facts.Proxy, error)
-}
 
 // Source keeps a snapshot of the facts up to date. It needs no leader: every replica has its own.
 type Source struct {
 	cache   cache.Cache
 	options Options
+	// wake has capacity one: something was collected that the snapshot does not show.
+	wake   chan struct{}
+	synced chan struct{}
+
+	// mu guards what follows.
+	mu          sync.Mutex
+	collector   *collector
+	snapshot    facts.Facts
+	subscribers map[chan struct{}]struct{}
 }
 
-// NewSource makes a Source that reads from the cache, which must have been made with CacheOptions.
-func NewSource(c cache.Cache, options Options) *Source {
-	return &Source{cache: c, options: options}
+// NewSource makes a Source that reads from the cache, which must have been made with CacheOptions of the same options.
+func NewSource(c cache.Cache, options Options) (*Source, error) {
+	options = options.withDefaults()
+	collector, err := newCollector(options)
+	if err != nil {
+		return nil, fmt.Errorf("gateway selector %q is no label selector: %w", options.GatewaySelector, err)
+	}
+	return &Source{
+		cache:       c,
+		options:     options,
+		wake:        make(chan struct{}, 1),
+		synced:      make(chan struct{}),
+		collector:   collector,
+		subscribers: map[chan struct{}]struct{}{},
+	}, nil
 }
 
 // Facts returns the newest snapshot; it is empty until Synced.
-func (s *Source) Facts() facts.Facts { return facts.Facts{} }
+func (s *Source) Facts() facts.Facts {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.snapshot
+}
 
 // Synced is closed when the first snapshot is there.
-func (s *Source) Synced() <-chan struct{} { return nil }
+func (s *Source) Synced() <-chan struct{} { return s.synced }
 
-// Changed returns a channel of capacity one that gets a value when there is a newer snapshot; changes in between are merged. Each call
-// makes a channel of its own, which is given up when ctx ends. It never closes.
-func (s *Source) Changed(ctx context.Context) <-chan struct{} { return nil }
-
-// Run keeps the snapshot up to date until ctx ends. The cache must be running.
-func (s *Source) Run(ctx context.Context) error { return nil }
+// Changed returns a channel of capacity one that gets a value when there is a newer snapshot; changes in between are merged. Each
+// call makes a channel of its own, which is given up when ctx ends. It never closes.
+func (s *Source) Changed(ctx context.Context) <-chan struct{} {
+	changed := make(chan struct{}, 1)
+	s.mu.Lock()
+	s.subscribers[changed] = struct{}{}
+	s.mu.Unlock()
+	context.AfterFunc(ctx, func() {
+		s.mu.Lock()
+		delete(s.subscribers, changed)
+		s.mu.Unlock()
+	})
+	return changed
+}
 
 // NeedLeaderElection reports false: every replica watches.
 func (s *Source) NeedLeaderElection() bool { return false }
 
-// CacheOptions restricts the informers to what the Source reads of the shared kinds.
-func CacheOptions(options Options) cache.Options { return cache.Options{} }
+// Run keeps the snapshot up to date until ctx ends. The cache must be running, or be started meanwhile.
+func (s *Source) Run(ctx context.Context) error {
+	if err := s.listen(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	fetcher := newFetcher(s.options.Proxies, s.takeProxy, s.dropProxy)
+	resolved := make(chan struct{}, 1)
+	s.publish()
+	close(s.synced)
+	group.Go(func() error { return fetcher.run(ctx) })
+	group.Go(func() error { return s.resolve(ctx, resolved) })
+	group.Go(func() error {
+		for {
+			f := s.Facts()
+			fetcher.want(wantedProxies(f))
+			signal(resolved)
+			if !s.settle(ctx) {
+				return nil
+			}
+			s.publish()
+		}
+	})
+	return group.Wait()
+}
+
+// listen registers with the informers and waits until each has told all that there is.
+func (s *Source) listen(ctx context.Context) error {
+	var registrations []toolscache.InformerSynced
+	for _, kind := range kinds() {
+		informer, err := s.cache.GetInformer(ctx, kind)
+		if err != nil {
+			return fmt.Errorf("watch %T: %w", kind, err)
+		}
+		registration, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
+			AddFunc:    s.added,
+			UpdateFunc: func(_, object any) { s.added(object) },
+			DeleteFunc: s.deleted,
+		})
+		if err != nil {
+			return fmt.Errorf("watch %T: %w", kind, err)
+		}
+		registrations = append(registrations, registration.HasSynced)
+	}
+	if !toolscache.WaitForCacheSync(ctx.Done(), registrations...) {
+		return fmt.Errorf("wait for the first lists of the cluster's objects: %w", context.Cause(ctx))
+	}
+	return nil
+}
+
+func (s *Source) added(object any) {
+	if o, ok := object.(client.Object); ok {
+		s.collect(func(c *collector) bool { return c.set(o) })
+	}
+}
+
+func (s *Source) deleted(object any) {
+	// An informer that missed a deletion tells the last known state of the object.
+	if unknown, ok := object.(toolscache.DeletedFinalStateUnknown); ok {
+		object = unknown.Obj
+	}
+	if o, ok := object.(client.Object); ok {
+		s.collect(func(c *collector) bool { return c.remove(o) })
+	}
+}
+
+func (s *Source) takeProxy(key facts.ProxyKey, state facts.ProxyState) {
+	if problem := state.Problem; problem != nil {
+		s.options.Logger.Warn("proxy image is not available", "image", key.Image, "architecture", key.Architecture, "reason", problem.Reason, "error", problem)
+	}
+	s.collect(func(c *collector) bool { return c.setProxy(key, state) })
+}
+
+func (s *Source) dropProxy(key facts.ProxyKey) {
+	s.collect(func(c *collector) bool { return c.proxies.remove(key) })
+}
+
+func (s *Source) collect(change func(*collector) bool) {
+	s.mu.Lock()
+	changed := change(s.collector)
+	s.mu.Unlock()
+	if changed {
+		signal(s.wake)
+	}
+}
+
+// settle waits for a change and then a little longer, so that a burst makes one snapshot; false when ctx ends.
+func (s *Source) settle(ctx context.Context) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-s.wake:
+	}
+	timer := time.NewTimer(s.options.Settle)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+func (s *Source) publish() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.snapshot = s.collector.snapshot()
+	for changed := range s.subscribers {
+		signal(changed)
+	}
+}
+
+// signal wakes who listens, unless a wake-up is waiting already.
+func signal(channel chan struct{}) {
+	select {
+	case channel <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,124 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/hawser-io/hawser/internal/manager/facts"
+)
+
+// A failed pull is tried again after firstRetry, then after twice as long each time, up to lastRetry.
+const (
+	firstRetry = 2 * time.Second
+	lastRetry  = 2 * time.Minute
+)
+
+// defaultArchitecture is pulled for a group that no machine has joined yet, so that its first join is fast.
+const defaultArchitecture = "amd64"
+
+// fetcher has the wanted images pulled, one at a time each, and tells what came of it. A proxy that was pulled once stays as it is: a tag
+// that moves in the registry reaches machines when the manager starts anew, as with pods.
+type fetcher struct {
+	proxies Proxies
+	// take is told what came of a pull, drop that nobody wants a proxy any more.
+	take func(facts.ProxyKey, facts.ProxyState)
+	drop func(facts.ProxyKey)
+	// wanted has capacity one and holds the newest wish.
+	wanted chan map[facts.ProxyKey]bool
+}
+
+func newFetcher(proxies Proxies, take func(facts.ProxyKey, facts.ProxyState), drop func(facts.ProxyKey)) *fetcher {
+	return &fetcher{proxies: proxies, take: take, drop: drop, wanted: make(chan map[facts.ProxyKey]bool, 1)}
+}
+
+// want says which proxies are wanted from now on. It returns at once, and may be called from one goroutine only.
+func (f *fetcher) want(keys map[facts.ProxyKey]bool) {
+	select {
+	case <-f.wanted:
+	default:
+	}
+	f.wanted <- keys
+}
+
+func (f *fetcher) run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	running := map[facts.ProxyKey]context.CancelFunc{}
+	for {
+		select {
+		case <-ctx.Done():
+			return group.Wait()
+		case wanted := <-f.wanted:
+			for key := range wanted {
+				if running[key] == nil {
+					pull, cancel := context.WithCancel(ctx)
+					running[key] = cancel
+					group.Go(func() error { f.pull(pull, key); return nil })
+				}
+			}
+			for key, cancel := range running {
+				if !wanted[key] {
+					cancel()
+					delete(running, key)
+					f.drop(key)
+				}
+			}
+		}
+	}
+}
+
+// pull tries until it has the proxy or nobody wants it any more.
+func (f *fetcher) pull(ctx context.Context, key facts.ProxyKey) {
+	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
+		proxy, err := f.proxies.Ensure(ctx, key.Image, key.Architecture)
+		if ctx.Err() != nil {
+			return
+		}
+		if err == nil {
+			f.take(key, facts.ProxyState{Proxy: &proxy})
+			return
+		}
+		f.take(key, facts.ProxyState{Problem: problemOf(key, err)})
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+	}
+}
+
+func problemOf(key facts.ProxyKey, err error) *facts.Problem {
+	if problem, ok := errors.AsType[*facts.Problem](err); ok {
+		return problem
+	}
+	return &facts.Problem{
+		Reason:  facts.ReasonImageUnavailable,
+		Message: fmt.Sprintf("image %s for %s cannot be pulled: %v", key.Image, key.Architecture, err),
+		Next:    "the manager tries again by itself; see its log if it does not get better",
+	}
+}
+
+// wantedProxies are the images of all groups, for the architectures of their machines. A machine that has not told its own counts as
+// the default.
+func wantedProxies(f facts.Facts) map[facts.ProxyKey]bool {
+	wanted := map[facts.ProxyKey]bool{}
+	images := map[types.NamespacedName]string{}
+	for key, group := range f.Groups {
+		if image, problem := f.ProxyImageOf(group); problem == nil {
+			images[key] = image
+			wanted[facts.ProxyKey{Image: image, Architecture: defaultArchitecture}] = true
+		}
+	}
+	for _, machine := range f.Machines {
+		if image, ok := images[machine.GroupKey()]; ok && machine.Architecture != "" {
+			wanted[facts.ProxyKey{Image: image, Architecture: machine.Architecture}] = true
+		}
+	}
+	return wanted
+}
