@@ -181,7 +181,7 @@ table ip kube_proxy {
 END`
 	run(l, script)
 	l.Cleanup(func() {
-		run(l, "ip netns del pod; ip link del pods; nft delete table ip kube_proxy; umount /run/netns || true")
+		run(l, "ip link del pod0; ip netns del pod; ip link del pods; nft delete table ip kube_proxy; umount /run/netns || true")
 	})
 	namespace, err := os.Open("/run/netns/pod")
 	l.Must(err)
