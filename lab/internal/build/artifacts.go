@@ -43,7 +43,7 @@ func (c *Cache) All(ctx context.Context, source Source, version IstioVersion, pr
 			path    *string
 		}{
 			{pause(), &out.Pause},
-			{kubernetes(), &out.Kube},
+			{Kubernetes(), &out.Kube},
 			{coreDNS(), &out.CoreDNS},
 			{helm(), &out.Helm},
 		} {

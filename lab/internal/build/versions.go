@@ -25,7 +25,8 @@ func IstioVersions() []IstioVersion {
 	}
 }
 
-func kubernetes() Program {
+// Kubernetes is the multi-call binary of the Kubernetes programs.
+func Kubernetes() Program {
 	major, minor, _ := strings.Cut(strings.TrimPrefix(kubernetesVersion, "v"), ".")
 	minor, _, _ = strings.Cut(minor, ".")
 	const version = "k8s.io/component-base/version."
@@ -50,6 +51,14 @@ func helm() Program {
 
 func pause() Program {
 	return Program{Name: "pause", Package: "./cmd/hawser-pause", Sources: []string{"cmd/hawser-pause"}}
+}
+
+// DemoApp is the demonstration application.
+func DemoApp() Program {
+	return Program{
+		Name: "hawser-demo-app", Package: "./cmd/hawser-demo-app",
+		Sources: []string{"cmd/hawser-demo-app", "internal/demo/app"},
+	}
 }
 
 func istiod(version IstioVersion) Program {

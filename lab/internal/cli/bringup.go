@@ -20,9 +20,22 @@ const bringUpDeadline = 8 * time.Minute
 func (l *lab) bringUp(whole context.Context, live func(func() error)) error {
 	ctx, cancel := context.WithTimeout(whole, bringUpDeadline)
 	defer cancel()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return l.bringUpMachines(ctx) })
+	group.Go(func() error { return l.bringUpCluster(ctx, func() { live(l.newBalancer(whole)) }) })
+	return group.Wait()
+}
+
+func (l *lab) bringUpCluster(ctx context.Context, balance func()) error {
 	config := l.clusterConfig()
+	step := func(name string, do func(context.Context) error) error { return l.progress.Step(ctx, name, do) }
+	if err := step("start containerd", func(ctx context.Context) error {
+		return cluster.StartRuntime(ctx, config, l.supervisor)
+	}); err != nil {
+		return err
+	}
 	first, firstCtx := errgroup.WithContext(ctx)
-	first.Go(func() error { return l.progress.Step(firstCtx, "push images", l.pushImages) })
+	first.Go(func() error { return l.progress.Step(firstCtx, "push and pull images", l.provideImages) })
 	first.Go(func() error {
 		return l.progress.Step(firstCtx, "start Kubernetes", func(ctx context.Context) (err error) {
 			l.client, err = cluster.Start(ctx, config, l.supervisor)
@@ -32,7 +45,7 @@ func (l *lab) bringUp(whole context.Context, live func(func() error)) error {
 	if err := first.Wait(); err != nil {
 		return err
 	}
-	live(l.newBalancer(whole))
+	balance()
 	second, secondCtx := errgroup.WithContext(ctx)
 	second.Go(func() error {
 		return l.progress.Step(secondCtx, "wait for the node", func(ctx context.Context) error {
@@ -71,13 +84,20 @@ func (l *lab) installMesh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return l.progress.Step(ctx, "install the gateway", func(ctx context.Context) error {
-		return mesh.InstallGateway(ctx, config, l.client)
+	rest, ctx := errgroup.WithContext(ctx)
+	rest.Go(func() error {
+		return l.progress.Step(ctx, "install the gateway", func(ctx context.Context) error {
+			return mesh.InstallGateway(ctx, config, l.client)
+		})
 	})
+	if !l.without(partDemo) {
+		rest.Go(func() error { return l.progress.Step(ctx, "install the demo application", l.installDemo) })
+	}
+	return rest.Wait()
 }
 
-// pushImages fills the registry from the build cache.
-func (l *lab) pushImages(ctx context.Context) error {
+// provideImages fills the registry from the build cache, and containerd from the registry.
+func (l *lab) provideImages(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, wanted := range l.setup.images() {
 		group.Go(func() error {
@@ -85,8 +105,11 @@ func (l *lab) pushImages(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			_, err = image.Push(ctx, cached, wanted.reference(registryAddress(l.layout)))
-			return err
+			reference := wanted.reference(registryAddress(l.layout))
+			if _, err := image.Push(ctx, cached, reference); err != nil {
+				return err
+			}
+			return cluster.Pull(ctx, l.clusterConfig(), reference)
 		})
 	}
 	return group.Wait()

@@ -10,21 +10,35 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// gatewayName is what machines call the gateway.
+const gatewayName = "gateway.lab.internal"
+
 func (a *app) gatewayCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "gateway", Short: "Show or move the address of the mesh's gateway"}
 	cmd.AddCommand(
-		&cobra.Command{
-			Use: "address", Short: "Print the gateway's addresses, one a line", Args: cobra.NoArgs,
-			RunE: func(cmd *cobra.Command, _ []string) error {
-				var addrs []netip.Addr
-				if err := a.client.Call(cmd.Context(), "GET", "/v1/gateway", &addrs); err != nil {
-					return err
-				}
-				return a.printAddresses(addrs)
-			},
-		},
+		a.gatewayAddressCommand(),
 		a.gatewayMoveCommand(),
 	)
+	return cmd
+}
+
+func (a *app) gatewayAddressCommand() *cobra.Command {
+	var byName bool
+	cmd := &cobra.Command{
+		Use: "address", Short: "Print the gateway's addresses, one a line", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if byName {
+				fmt.Fprintln(a.out, gatewayName)
+				return nil
+			}
+			var addrs []netip.Addr
+			if err := a.client.Call(cmd.Context(), "GET", "/v1/gateway", &addrs); err != nil {
+				return err
+			}
+			return a.printAddresses(addrs)
+		},
+	}
+	cmd.Flags().BoolVar(&byName, "name", false, "print the name that machines resolve to the addresses")
 	return cmd
 }
 

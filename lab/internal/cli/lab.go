@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync/atomic"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/hawser-io/hawser/lab/internal/build"
 	"github.com/hawser-io/hawser/lab/internal/cluster"
 	"github.com/hawser-io/hawser/lab/internal/image"
+	"github.com/hawser-io/hawser/lab/internal/machine"
 	"github.com/hawser-io/hawser/lab/internal/network"
 	"github.com/hawser-io/hawser/lab/internal/sandbox"
 )
@@ -39,6 +41,7 @@ type lab struct {
 	network    *network.Network
 	resolver   *network.Resolver
 	registry   *image.Registry
+	machines   *machine.Manager
 	client     *cluster.Client
 	// balancer is set once the cluster runs; the API may be asked before.
 	balancer atomic.Pointer[cluster.Balancer]
@@ -66,16 +69,17 @@ func newLab(layout sandbox.Layout, setup setup) (*lab, error) {
 	}
 	config := network.DefaultConfig()
 	config.Log = log
-	machines, err := network.New(config)
+	cables, err := network.New(config)
 	if err != nil {
 		return nil, err
 	}
-	registry, err := image.OpenRegistry(layout.StateDir + "/registry")
+	registry, err := image.OpenRegistry(filepath.Join(layout.StateDir, "registry"))
 	if err != nil {
 		return nil, err
 	}
 	l := &lab{
-		layout: layout, setup: setup, log: log, cache: cache, registry: registry, network: machines,
+		layout: layout, setup: setup, log: log, cache: cache, registry: registry, network: cables,
+		machines:   newMachines(layout, setup, cables, log),
 		progress:   sandbox.NewProgress(),
 		supervisor: sandbox.NewSupervisor(layout, log),
 		server:     sandbox.NewServer(layout),
@@ -86,6 +90,15 @@ func newLab(layout sandbox.Layout, setup setup) (*lab, error) {
 	l.routes()
 	return l, nil
 }
+
+func newMachines(layout sandbox.Layout, setup setup, cables *network.Network, log *slog.Logger) *machine.Manager {
+	config := machine.DefaultConfig()
+	config.Dir, config.Rootfs, config.Log = machineDir(layout), setup.MachineRoot, log
+	return machine.NewManager(config, cables)
+}
+
+// machineDir is where machines are, inside the sandbox as on the host.
+func machineDir(layout sandbox.Layout) string { return filepath.Join(layout.StateDir, "machines") }
 
 // run starts the parts in their order and keeps the long-lived ones until the context ends.
 func (l *lab) run(ctx context.Context) error {
@@ -100,6 +113,7 @@ func (l *lab) run(ctx context.Context) error {
 	group.Go(func() error { return l.server.Run(ctx) })
 	group.Go(func() error { return l.registry.Run(ctx, registryAddress(l.layout)) })
 	group.Go(func() error { return l.resolver.Run(ctx) })
+	group.Go(func() error { return l.machines.Run(ctx) })
 	group.Go(func() error {
 		err := l.bringUp(ctx, group.Go)
 		if ctx.Err() == nil {

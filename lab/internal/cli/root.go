@@ -34,6 +34,9 @@ func Main() int {
 	return 0
 }
 
+// noRoot annotates commands that any user may run.
+const noRoot = "no-root"
+
 // app is what the commands share.
 type app struct {
 	layout sandbox.Layout
@@ -51,11 +54,11 @@ func NewCommand(layout sandbox.Layout, out, errOut io.Writer) *cobra.Command {
 		Short:         "A real Kubernetes, a real Istio and real machines in one sandbox on this host",
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		PersistentPreRunE: func(*cobra.Command, []string) error {
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			if a.output != "" && a.output != "json" {
 				return fmt.Errorf("unknown output %q: only json can be chosen", a.output)
 			}
-			if os.Geteuid() != 0 {
+			if _, allowed := cmd.Annotations[noRoot]; !allowed && os.Geteuid() != 0 {
 				return errors.New("the lab makes namespaces, mounts and links, and needs root: use sudo")
 			}
 			return nil
@@ -66,9 +69,11 @@ func NewCommand(layout sandbox.Layout, out, errOut io.Writer) *cobra.Command {
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "", `print "json" in place of text`)
 	root.AddCommand(
 		a.upCommand(), a.downCommand(), a.statusCommand(), a.logsCommand(),
-		a.gatewayCommand(), a.imageCommand(), a.kubeconfigCommand(), a.envCommand(),
+		a.vmCommand(), a.linkCommand(), a.gatewayCommand(), a.imageCommand(),
+		a.kubeconfigCommand(), a.envCommand(), a.buildCommand(),
 	)
 	root.AddCommand(a.insideCommands()...)
+	root.AddCommand(a.insideMachineCommands()...)
 	return root
 }
 

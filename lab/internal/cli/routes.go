@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/hawser-io/hawser/lab/internal/machine"
 	"github.com/hawser-io/hawser/lab/internal/mesh"
 	"github.com/hawser-io/hawser/lab/internal/sandbox"
 )
@@ -17,6 +18,7 @@ type report struct {
 	Reason     string                    `json:"reason,omitempty"`
 	Steps      []sandbox.Step            `json:"steps,omitempty"`
 	Components []sandbox.ComponentStatus `json:"components,omitempty"`
+	Machines   []machine.Status          `json:"machines,omitempty"`
 	Gateway    []netip.Addr              `json:"gateway,omitempty"`
 	// Leftovers are what a lab that does not run has on the host.
 	Leftovers []string `json:"leftovers,omitempty"`
@@ -27,12 +29,16 @@ func (l *lab) routes() {
 	l.server.Handle("GET /v1/status", func(*http.Request) (any, error) { return l.report(), nil })
 	l.server.Handle("GET /v1/gateway", func(*http.Request) (any, error) { return l.gateway() })
 	l.server.Handle("POST /v1/gateway/move", l.moveGateway)
+	l.machineRoutes()
 }
 
 func (l *lab) report() report {
 	steps, phase, reason := l.progress.Snapshot()
-	gateway, _ := l.gateway() // it has none yet
-	return report{Phase: phase, Reason: reason, Steps: steps, Components: l.supervisor.Status(), Gateway: gateway}
+	gateway, _ := l.gateway()        // it has none yet
+	machines, _ := l.machines.List() // an unreadable folder has none that could be shown
+	return report{
+		Phase: phase, Reason: reason, Steps: steps, Components: l.supervisor.Status(), Machines: machines, Gateway: gateway,
+	}
 }
 
 func (l *lab) gateway() ([]netip.Addr, error) {

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -18,6 +19,10 @@ type setup struct {
 	Artifacts build.Artifacts `json:"artifacts"`
 	// Cache is the root of the build cache, which has the images.
 	Cache string `json:"cache"`
+	// MachineRoot is the root file system of machines.
+	MachineRoot string `json:"machineRoot"`
+	// DemoApp is the binary of the demonstration application.
+	DemoApp string `json:"demoApp"`
 	// Without names the parts that are left out.
 	Without []string `json:"without,omitempty"`
 }
@@ -39,11 +44,19 @@ func (s setup) images() []labImage {
 	version := s.Artifacts.Istio.Version.Tag
 	return []labImage{
 		{"lab/pause", "1", image.Binary(s.Artifacts.Pause, "pause", "65535:65535")},
-		{"lab/coredns", "1", image.Binary(s.Artifacts.CoreDNS, "coredns", "0")},
+		{"lab/coredns", contentTag(s.Artifacts.CoreDNS), image.Binary(s.Artifacts.CoreDNS, "coredns", "0")},
+		s.demoImage(),
 		{"istio/pilot", version, mesh.PilotImage(s.Artifacts.Istio)},
 		{"istio/proxyv2", version, mesh.ProxyImage(s.Artifacts.Istio)},
 	}
 }
+
+func (s setup) demoImage() labImage {
+	return labImage{"demo/app", contentTag(s.DemoApp), image.Binary(s.DemoApp, "hawser-demo-app", "65532:65532")}
+}
+
+// contentTag makes a tag of the build cache's name for a binary, which has the hash of its inputs: pods change when it does.
+func contentTag(binary string) string { return filepath.Base(filepath.Dir(binary)) }
 
 // cached returns the image from the build cache, made if need be.
 func (i labImage) cached(ctx context.Context, cache *build.Cache) (v1.Image, error) {

@@ -66,6 +66,12 @@ func (a *app) printReport(current report) error {
 				time.Since(component.Since).Round(time.Second), component.Restarts, component.LastExit)
 		}
 	}
+	if len(current.Machines) > 0 {
+		fmt.Fprintln(table, "\nMACHINE\tADDRESS\tSTATE\tBOOTS\tMESSAGE")
+		for _, status := range current.Machines {
+			fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\n", status.Name, status.Address, status.State, status.Boot, status.Message)
+		}
+	}
 	if len(current.Gateway) > 0 {
 		fmt.Fprintf(table, "\nGateway: %v\nKubeconfig: %s\n", current.Gateway, a.kubeconfig())
 	}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hawser-io/hawser/lab/internal/build"
+	"github.com/hawser-io/hawser/lab/internal/machine"
 	"github.com/hawser-io/hawser/lab/internal/sandbox"
 )
 
@@ -74,14 +75,14 @@ func (a *app) prepare(ctx context.Context, without []string, lines *lines) (setu
 	if err != nil {
 		return setup{}, err
 	}
-	artifacts, err := cache.All(ctx, source, build.IstioVersions()[0], lines.print)
+	out, err := buildAll(ctx, cache, source, lines)
 	if err != nil {
 		return setup{}, err
 	}
-	if err := a.linkTools(artifacts); err != nil {
+	out.Cache, out.Without = cache.Root(), without
+	if err := a.linkTools(out.Artifacts); err != nil {
 		return setup{}, fmt.Errorf("link kubectl and helm: %w", err)
 	}
-	out := setup{Artifacts: artifacts, Cache: cache.Root(), Without: without}
 	lines.print("make images")
 	group, ctx := errgroup.WithContext(ctx)
 	for _, wanted := range out.images() {
@@ -90,6 +91,25 @@ func (a *app) prepare(ctx context.Context, without []string, lines *lines) (setu
 			return err
 		})
 	}
+	return out, group.Wait()
+}
+
+// buildAll makes the programs and root file systems.
+func buildAll(ctx context.Context, cache *build.Cache, source build.Source, lines *lines) (out setup, err error) {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		out.Artifacts, err = cache.All(ctx, source, build.IstioVersions()[0], lines.print)
+		return err
+	})
+	group.Go(func() (err error) {
+		out.DemoApp, err = cache.Go(ctx, source, build.DemoApp())
+		return err
+	})
+	group.Go(func() (err error) {
+		lines.print("make the root file system of machines")
+		out.MachineRoot, err = cache.Debootstrap(ctx, "machine", machine.Packages())
+		return err
+	})
 	return out, group.Wait()
 }
 

@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -106,6 +106,11 @@ func (c *Client) Patch(ctx context.Context, kind schema.GroupVersionKind, namesp
 func (c *Client) resource(object *unstructured.Unstructured) (dynamic.ResourceInterface, error) {
 	kind := object.GroupVersionKind()
 	mapping, err := c.mapper.RESTMapping(kind.GroupKind(), kind.Version)
+	if meta.IsNoMatchError(err) {
+		// The kind may be younger than what was learnt of the API.
+		c.mapper.Reset()
+		mapping, err = c.mapper.RESTMapping(kind.GroupKind(), kind.Version)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -117,31 +122,4 @@ func (c *Client) resource(object *unstructured.Unstructured) (dynamic.ResourceIn
 		return c.dynamic.Resource(mapping.Resource).Namespace(namespace), nil
 	}
 	return c.dynamic.Resource(mapping.Resource), nil
-}
-
-// WaitAvailable waits until all wanted replicas of a Deployment are of its newest form and available, and returns what is
-// missing when the context ends before.
-func (c *Client) WaitAvailable(ctx context.Context, namespace, name string) error {
-	missing := errors.New("not asked yet")
-	for {
-		deployment, err := c.Kubernetes.AppsV1().Deployments(namespace).Get(ctx, name, metav1.GetOptions{})
-		if err == nil {
-			status, wanted := deployment.Status, int32(1)
-			if deployment.Spec.Replicas != nil {
-				wanted = *deployment.Spec.Replicas
-			}
-			if status.ObservedGeneration >= deployment.Generation && status.UpdatedReplicas == wanted &&
-				status.AvailableReplicas == wanted && status.Replicas == wanted {
-				return nil
-			}
-			missing = fmt.Errorf("%d of %d replicas are available", status.AvailableReplicas, wanted)
-		} else if ctx.Err() == nil {
-			missing = err
-		}
-		select {
-		case <-time.After(100 * time.Millisecond):
-		case <-ctx.Done():
-			return fmt.Errorf("deployment %s/%s is not available: %w; see `kubectl -n %s describe pods`", namespace, name, missing, namespace)
-		}
-	}
 }

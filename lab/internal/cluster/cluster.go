@@ -19,43 +19,47 @@ type Starter interface {
 	Start(ctx context.Context, component sandbox.Component) error
 }
 
-// Start brings the cluster up as far as its API and its node's programs, and returns a client. The order is that of need:
-// the API server wants etcd, everything else the API server; containerd wants nobody and starts beside.
-func Start(ctx context.Context, config Config, starter Starter) (*Client, error) {
+// StartRuntime prepares the node, writes all certificates and settings, and starts containerd.
+func StartRuntime(ctx context.Context, config Config, starter Starter) error {
 	if err := errors.Join(config.ensurePKI(), config.writeNodeFiles()); err != nil {
-		return nil, err
+		return err
 	}
 	for _, name := range []string{"kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet"} {
 		if err := config.writeKubeconfig(config.kubeconfig(name), name); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if err := config.writeKubeconfig(config.AdminKubeconfig(), "admin"); err != nil {
-		return nil, err
+		return err
 	}
-	if err := allowBridgedServices(); err != nil {
-		return nil, err
+	if err := errors.Join(allowBridgedServices(), routeServices(config.NodeAddress)); err != nil {
+		return err
 	}
+	return starter.Start(ctx, config.containerd())
+}
+
+// Start brings the cluster up as far as its API and its node's programs, and returns a client. The order is that of need:
+// the API server wants etcd, everything else the API server.
+func Start(ctx context.Context, config Config, starter Starter) (*Client, error) {
 	client, err := NewClient(config.AdminKubeconfig())
 	if err != nil {
 		return nil, err
 	}
-	group, groupCtx := errgroup.WithContext(ctx)
-	group.Go(func() error { return starter.Start(groupCtx, config.containerd()) })
-	group.Go(func() error {
-		if err := starter.Start(groupCtx, config.etcd()); err != nil {
-			return err
-		}
-		return starter.Start(groupCtx, config.apiServer())
-	})
-	if err := group.Wait(); err != nil {
+	if err := starter.Start(ctx, config.etcd()); err != nil {
 		return nil, err
 	}
-	group, groupCtx = errgroup.WithContext(ctx)
+	if err := starter.Start(ctx, config.apiServer()); err != nil {
+		return nil, err
+	}
+	// Before anybody acts on it: what the cluster remembers as ready does not run yet.
+	if err := forgetReadiness(ctx, client); err != nil {
+		return nil, err
+	}
+	group, ctx := errgroup.WithContext(ctx)
 	for _, component := range []sandbox.Component{
 		config.controllerManager(), config.scheduler(), config.kubeProxy(), config.kubelet(),
 	} {
-		group.Go(func() error { return starter.Start(groupCtx, component) })
+		group.Go(func() error { return starter.Start(ctx, component) })
 	}
 	return client, group.Wait()
 }

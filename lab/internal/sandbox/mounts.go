@@ -56,17 +56,31 @@ func mountRun(layout Layout) error {
 	return mount("tmpfs", netns, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755")
 }
 
-// mountProc shows the processes of the lab. What is not of a namespace below /proc/sys is read-only: the kubelet would
-// otherwise change how the host's kernel handles memory and panics.
+// mountProc shows the processes of the lab. The kernel settings that a kubelet makes are not of any namespace: it would
+// change how the host handles memory and panics. It gets files in their place.
 func mountProc(Layout) error {
 	if err := mount("proc", "/proc", "proc", pseudo, ""); err != nil {
 		return err
 	}
-	for _, path := range []string{"/proc/sys/kernel", "/proc/sys/vm"} {
-		if err := mount(path, path, "", unix.MS_BIND, ""); err != nil {
+	const decoys = "/run/sysctl"
+	if err := os.MkdirAll(decoys, 0o755); err != nil {
+		return err
+	}
+	// The list is that of k8s.io/kubernetes/pkg/kubelet/cm, setupKernelTunables.
+	for _, name := range []string{
+		"vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops",
+		"kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes",
+	} {
+		real := filepath.Join("/proc/sys", name)
+		value, err := os.ReadFile(real)
+		if err != nil {
 			return err
 		}
-		if err := mount("", path, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY|pseudo, ""); err != nil {
+		decoy := filepath.Join(decoys, filepath.Base(name))
+		if err := os.WriteFile(decoy, value, 0o644); err != nil {
+			return err
+		}
+		if err := mount(decoy, real, "", unix.MS_BIND, ""); err != nil {
 			return err
 		}
 	}
