@@ -1,0 +1,74 @@
+package dial
+
+import (
+	"context"
+	"net"
+	"sync"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+
+	"github.com/hawser-io/hawser/internal/refusal"
+)
+
+// Connection is a gRPC connection that remembers why connecting failed. gRPC itself keeps only the text of such errors.
+type Connection struct {
+	*grpc.ClientConn
+	manager string
+
+	mutex   sync.Mutex
+	peer    string
+	failure error
+}
+
+// Peer is the address of the other end, empty before there is one.
+func (c *Connection) Peer() string {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	return c.peer
+}
+
+// Explain says what the error of a call on the connection means, and what to do about it: a *refusal.Error if the manager
+// refused, an *Unreachable if the manager was not reached, else the error itself.
+func (c *Connection) Explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	if refused, ok := refusal.FromError(err); ok {
+		return refused
+	}
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	return explain(c.manager, c.peer, err, c.failure)
+}
+
+func (c *Connection) connected(raw net.Conn, err error) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	c.failure = err
+	if err == nil {
+		c.peer = raw.RemoteAddr().String()
+	}
+}
+
+func (c *Connection) secured(err error) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	c.failure = err
+}
+
+// watched tells its connection how handshakes end.
+type watched struct {
+	credentials.TransportCredentials
+	connection *Connection
+}
+
+func (w watched) ClientHandshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	secured, info, err := w.TransportCredentials.ClientHandshake(ctx, authority, raw)
+	w.connection.secured(err)
+	return secured, info, err
+}
+
+func (w watched) Clone() credentials.TransportCredentials {
+	return watched{w.TransportCredentials.Clone(), w.connection}
+}

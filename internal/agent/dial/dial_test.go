@@ -1,0 +1,113 @@
+package dial
+
+import (
+	"context"
+	"errors"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestAddress(t *testing.T) {
+	for given, want := range map[string]string{
+		"gw.example":        "gw.example:15012",
+		"gw.example:443":    "gw.example:443",
+		"172.31.0.240":      "172.31.0.240:15012",
+		"172.31.0.240:8443": "172.31.0.240:8443",
+		"fd00::1":           "[fd00::1]:15012",
+		"[fd00::1]":         "[fd00::1]:15012",
+		"[fd00::1]:8443":    "[fd00::1]:8443",
+		"":                  "",
+		":15012":            "",
+		"gw.example:":       "",
+		"gw.example:http":   "",
+		"gw.example:70000":  "",
+		"https://gw:1:2":    "",
+	} {
+		got, err := Address(given)
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("Address(%q) = %q, %v, want %q", given, got, err, want)
+		}
+	}
+}
+
+func TestCandidates(t *testing.T) {
+	for _, test := range []struct {
+		resolved, known []string
+		turn            int
+		want            string
+	}{
+		{[]string{"a", "b", "c"}, nil, 0, "a b c"},
+		{[]string{"a", "b", "c"}, nil, 4, "b c a"},
+		{[]string{"a", "b"}, []string{"b", "k"}, 1, "b a k"},
+		{nil, []string{"k"}, 3, "k"},
+	} {
+		if got := strings.Join(candidates(test.resolved, test.known, test.turn), " "); got != test.want {
+			t.Errorf("candidates(%v, %v, %d) = %q, want %q", test.resolved, test.known, test.turn, got, test.want)
+		}
+	}
+}
+
+// network answers for each address after a time, or fails.
+type network map[string]struct {
+	after time.Duration
+	err   error
+}
+
+func (n network) connect(ctx context.Context, address string) (net.Conn, error) {
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-time.After(n[address].after):
+	}
+	if err := n[address].err; err != nil {
+		return nil, err
+	}
+	local, remote := net.Pipe()
+	remote.Close()
+	return named{local, address}, nil
+}
+
+type named struct {
+	net.Conn
+	name string
+}
+
+func TestRace(t *testing.T) {
+	refused := errors.New("connection refused")
+	for name, test := range map[string]struct {
+		network network
+		want    string
+		within  time.Duration
+	}{
+		"first-wins":               {network{"a": {after: time.Millisecond}, "b": {}}, "a", time.Millisecond},
+		"second-after-a-refusal":   {network{"a": {err: refused}, "b": {}}, "b", time.Millisecond},
+		"second-beside-a-silent":   {network{"a": {after: time.Hour}, "b": {}}, "b", stagger},
+		"slow-first-beats-no-less": {network{"a": {after: 2 * stagger}, "b": {after: time.Hour}}, "a", 2 * stagger},
+		"none":                     {network{"a": {err: refused}, "b": {err: refused}}, "", time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				addresses := []string{"a", "b"}
+				start := time.Now()
+				connection, err := race(t.Context(), test.network.connect, addresses)
+				got := ""
+				if err == nil {
+					got = connection.(named).name
+					connection.Close()
+				} else if !errors.Is(err, refused) {
+					t.Error(err)
+				}
+				if took := time.Since(start); got != test.want || took > test.within {
+					t.Errorf("got %q after %s, want %q within %s", got, took, test.want, test.within)
+				}
+				if !slices.Equal(addresses, []string{"a", "b"}) {
+					t.Error("race changed its argument")
+				}
+			})
+		})
+	}
+}

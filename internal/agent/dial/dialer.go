@@ -1,0 +1,132 @@
+package dial
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
+
+	"github.com/hawser-io/hawser/internal/agent/store"
+	"github.com/hawser-io/hawser/internal/identity"
+	"github.com/hawser-io/hawser/internal/version"
+)
+
+const (
+	// connectTimeout of one address; a gateway that drops packets is given up for this attempt.
+	connectTimeout = 5 * time.Second
+	// attemptTimeout of one attempt, TLS included.
+	attemptTimeout = 8 * time.Second
+	// keepaliveTime is the shortest that grpc-go allows. With the timeout it bounds how long a cut link goes unnoticed.
+	keepaliveTime    = 10 * time.Second
+	keepaliveTimeout = 5 * time.Second
+)
+
+// Dialer opens connections to one manager.
+type Dialer struct {
+	// manager is HOST:PORT.
+	manager string
+	// known returns addresses (HOST:PORT) that the manager is reached by besides, for when its name does not resolve or
+	// the gateway has moved.
+	known func() []string
+	turn  atomic.Int64
+}
+
+// New returns a dialer for the manager at HOST:PORT. known may be nil.
+func New(manager string, known func() []string) *Dialer {
+	if known == nil {
+		known = func() []string { return nil }
+	}
+	return &Dialer{manager: manager, known: known}
+}
+
+// Connect returns a connection secured by config. Connecting itself happens with the first call on it, and once: a connection
+// that broke is to be closed.
+func (d *Dialer) Connect(config *tls.Config) (*Connection, error) {
+	connection := &Connection{manager: d.manager}
+	client, err := grpc.NewClient("passthrough:///"+identity.ManagerServerName,
+		grpc.WithTransportCredentials(watched{credentials.NewTLS(config), connection}),
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+			raw, err := d.connect(ctx)
+			connection.connected(raw, err)
+			return raw, err
+		}),
+		grpc.WithUserAgent("hawser-agent/"+version.Get().Version),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTimeout}),
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: attemptTimeout}),
+		grpc.WithDisableServiceConfig(), grpc.WithIdleTimeout(0), grpc.WithNoProxy(),
+		// One quiet stream: small buffers, and the write buffer is given back between writes.
+		grpc.WithSharedWriteBuffer(true), grpc.WithReadBufferSize(8<<10), grpc.WithWriteBufferSize(8<<10),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(8<<20)))
+	if err != nil {
+		return nil, fmt.Errorf("prepare the connection to the manager: %w", err)
+	}
+	connection.ClientConn = client
+	return connection, nil
+}
+
+func (d *Dialer) connect(ctx context.Context) (net.Conn, error) {
+	host, port, err := net.SplitHostPort(d.manager)
+	if err != nil {
+		return nil, fmt.Errorf("the manager's address: %w", err)
+	}
+	resolved, failure := resolve(ctx, host, port)
+	addresses := candidates(resolved, d.known(), int(d.turn.Add(1)-1))
+	if len(addresses) == 0 {
+		return nil, failure
+	}
+	dialer := net.Dialer{Timeout: connectTimeout, KeepAlive: -1}
+	connection, err := race(ctx, func(ctx context.Context, address string) (net.Conn, error) {
+		return dialer.DialContext(ctx, "tcp", address)
+	}, addresses)
+	return connection, errors.Join(err, onlyWith(err, failure))
+}
+
+// onlyWith returns second if there is a first.
+func onlyWith(first, second error) error {
+	if first == nil {
+		return nil
+	}
+	return second
+}
+
+func resolve(ctx context.Context, host, port string) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	addresses, err := net.DefaultResolver.LookupHost(ctx, host)
+	if err != nil {
+		return nil, fmt.Errorf("resolve the manager's name: %w", err)
+	}
+	list := make([]string, 0, len(addresses))
+	for _, address := range addresses {
+		list = append(list, net.JoinHostPort(address, port))
+	}
+	return list, nil
+}
+
+// IdentityTLS authenticates both ends by the machine's identity.
+func IdentityTLS(machine *store.Identity) *tls.Config {
+	roots := x509.NewCertPool()
+	for _, authority := range machine.Trust {
+		roots.AddCert(authority)
+	}
+	return &tls.Config{
+		MinVersion: tls.VersionTLS13,
+		ServerName: identity.ManagerServerName,
+		RootCAs:    roots,
+		// Whatever authorities the server names: there is this one certificate, and an expired one is shown as well, since the
+		// manager renews it within the recovery window.
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			certificate := machine.TLS()
+			return &certificate, nil
+		},
+	}
+}

@@ -1,0 +1,97 @@
+package dial
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/hawser-io/hawser/internal/identity"
+)
+
+// Unreachable says that the manager was not reached, why, and what to do next. A later attempt may succeed.
+type Unreachable struct {
+	Message, Next string
+	cause         error
+}
+
+func (u *Unreachable) Error() string { return u.Message + ": " + u.Next }
+
+// Unwrap gives the error of the network or of TLS.
+func (u *Unreachable) Unwrap() error { return u.cause }
+
+// explain words err, the error of a call, by failure, the error of connecting if that failed. peer is empty if no TCP
+// connection was made.
+func explain(manager, peer string, err, failure error) error {
+	if failure == nil {
+		return explainCall(manager, err)
+	}
+	message, next := words(manager, peer, failure)
+	return &Unreachable{Message: message, Next: next, cause: failure}
+}
+
+func explainCall(manager string, err error) error {
+	switch s, _ := status.FromError(err); s.Code() {
+	case codes.Unavailable, codes.DeadlineExceeded:
+		return &Unreachable{
+			Message: fmt.Sprintf("the connection to the manager at %s broke off (%s)", manager, s.Message()),
+			Next:    "try again; if it stays so, see the manager's log (`kubectl logs deploy/hawser-manager`)",
+			cause:   err,
+		}
+	default:
+		return err
+	}
+}
+
+func words(manager, peer string, failure error) (message, next string) {
+	var (
+		name    *net.DNSError
+		invalid x509.CertificateInvalidError
+		unknown x509.UnknownAuthorityError
+		plain   tls.RecordHeaderError
+		timeout interface{ Timeout() bool }
+	)
+	switch {
+	case errors.As(failure, &name) && peer == "":
+		return fmt.Sprintf("the manager's name %s does not resolve", name.Name),
+			"check --manager, or give the gateway's address instead of its name"
+	case errors.Is(failure, identity.ErrPin):
+		return fmt.Sprintf("what answers at %s is not the manager that the join token was made by", manager),
+			"use the manager address that `hawser token create` printed with this token; if it is that one, something between intercepts TLS"
+	case errors.As(failure, &invalid) && invalid.Reason == x509.Expired:
+		return fmt.Sprintf("the manager's certificate is not valid at this host's time, %s (%v)", time.Now().UTC().Format(time.RFC3339), invalid),
+			"set the clock (`timedatectl set-ntp true`)"
+	case errors.As(failure, &unknown):
+		return fmt.Sprintf("what answers at %s has a certificate of another authority than the one this machine joined", manager),
+			"if Hawser was installed anew, run `hawser-agent leave` and join again"
+	case errors.As(failure, &plain):
+		return fmt.Sprintf("what answers at %s does not speak TLS", manager), "check the port: the manager is behind the gateway's port " + DefaultPort
+	case errors.Is(failure, syscall.ECONNREFUSED):
+		return fmt.Sprintf("%s refuses connections", orManager(peer, manager)),
+			"check that the gateway runs and that its port is open: `kubectl get svc -A -l istio=eastwestgateway`"
+	case peer != "" && (errors.Is(failure, io.EOF) || errors.Is(failure, io.ErrUnexpectedEOF) || errors.Is(failure, syscall.ECONNRESET)):
+		return fmt.Sprintf("the gateway at %s closes the connection: it has no way to the manager", peer),
+			"check that Hawser runs in the cluster (`kubectl get deploy -A -l app.kubernetes.io/name=hawser`) and that the gateway passes " + identity.ManagerServerName
+	case errors.As(failure, &timeout) && timeout.Timeout(), errors.Is(failure, context.DeadlineExceeded), errors.Is(failure, os.ErrDeadlineExceeded):
+		return fmt.Sprintf("%s does not answer", orManager(peer, manager)),
+			"check the address, and that firewalls let this host reach it"
+	default:
+		return fmt.Sprintf("the manager at %s cannot be reached (%v)", manager, failure), "check the address, and that firewalls let this host reach it"
+	}
+}
+
+func orManager(peer, manager string) string {
+	if peer == "" {
+		return manager
+	}
+	return peer
+}
