@@ -29,6 +29,7 @@ type Error struct {
 	// Retry: the same call may succeed later although nobody did anything.
 	Retry bool
 	code  codes.Code
+	cause error
 }
 
 // New makes a refusal of a reason that has a text in the table; attributes are names and values in turn, as in slog. An attribute
@@ -65,6 +66,15 @@ func (e *Error) Error() string {
 	}
 	return e.Message + ": " + e.Next
 }
+
+// Because keeps the error behind a refusal for logs on this side; it does not go over the wire.
+func (e *Error) Because(cause error) *Error {
+	e.cause = cause
+	return e
+}
+
+// Unwrap returns the error behind the refusal, nil if there is none.
+func (e *Error) Unwrap() error { return e.cause }
 
 // Error makes a Reason a target for errors.Is.
 func (r Reason) Error() string { return string(r) }

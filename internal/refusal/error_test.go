@@ -47,6 +47,17 @@ func TestIs(t *testing.T) {
 	}
 }
 
+func TestCauseStaysHere(t *testing.T) {
+	cause := errors.New("etcd says no")
+	err := New(ManagerBusy, "action", "look up machine a/b").Because(cause)
+	if !errors.Is(err, cause) || !errors.Is(err, ManagerBusy) {
+		t.Errorf("%v has no cause", err)
+	}
+	if text := err.GRPCStatus().String(); strings.Contains(text, "etcd") {
+		t.Errorf("the cause goes over the wire: %s", text)
+	}
+}
+
 func TestOthersAreNoRefusals(t *testing.T) {
 	for name, err := range map[string]error{
 		"nil":    nil,

@@ -22,6 +22,7 @@ const (
 	RequestInvalid          Reason = "RequestInvalid"
 	HostnameInvalid         Reason = "HostnameInvalid"
 	HostnameTaken           Reason = "HostnameTaken"
+	GroupMismatch           Reason = "GroupMismatch"
 	ClockSkew               Reason = "ClockSkew"
 	GlibcTooOld             Reason = "GlibcTooOld"
 	GlibcMissing            Reason = "GlibcMissing"
@@ -77,6 +78,7 @@ func table() map[Reason]entry {
 		RequestInvalid:          {code: codes.InvalidArgument, message: "the request is not valid: {error}", next: "install the agent of the manager's version ({version})"},
 		HostnameInvalid:         {code: codes.InvalidArgument, message: "the hostname {hostname} cannot name a machine: {error}", next: "set another with `hostnamectl set-hostname NAME` and join again"},
 		HostnameTaken:           {code: codes.AlreadyExists, message: "machine {machine} has joined with another key and is connected", next: "give this host another hostname; if the other host is gone for good, wait half a minute and try again, or run `hawser describe machine {name} -n {namespace}`"},
+		GroupMismatch:           {code: codes.AlreadyExists, message: "machine {machine} belongs to group {group}, and the token is for group {wanted}", next: "use a token for group {group}; to move the machine, run `hawser-agent leave` on it first, or `{delete}` if it is gone"},
 		ClockSkew:               {code: codes.FailedPrecondition, message: "this host's clock says {host} and the manager's says {manager}", next: "set the clock (`timedatectl set-ntp true`) and join again"},
 		GlibcTooOld:             {code: codes.FailedPrecondition, message: "Istio's proxy {image} needs the GNU C library {needed} or newer and this host has {present}", next: "upgrade the host's operating system"},
 		GlibcMissing:            {code: codes.FailedPrecondition, message: "Istio's proxy {image} needs the GNU C library {needed} or newer and this host has none", next: "use a host with a GNU operating system; one built on musl cannot run this proxy"},
@@ -98,6 +100,6 @@ func table() map[Reason]entry {
 		SessionReplaced:      {code: codes.Aborted, message: "machine {machine} has opened a newer stream", next: "if a clone of this host is running, give it another hostname and join it on its own", retry: true},
 		ArtifactUnknown:      {code: codes.NotFound, message: "this manager has no proxy file {sha256}", next: "nothing is to be done: the agent asks again when the manager has sent the newest state", retry: true},
 		ManagerStopping:      {code: codes.Unavailable, message: "this manager is stopping", next: "nothing is to be done: the agent connects to another one", retry: true},
-		ManagerBusy:          {code: codes.Unavailable, message: "the manager could not {action}", next: "run the same command again in a moment; if it stays so, see the manager's log (`kubectl logs deploy/hawser-manager -n {namespace}`)", retry: true},
+		ManagerBusy:          {code: codes.Unavailable, message: "the manager could not {action}", next: "run the same command again in a moment; if it stays so, see the manager's log (`kubectl logs deploy/hawser-manager -n NAMESPACE`)", retry: true},
 	}
 }

@@ -1,0 +1,131 @@
+// Package caller tells which machine a call comes from, and whether it may still call. What comes in are the client certificate of a
+// connection, the facts, and the Machine object; what goes out is the machine, or a refusal. There is no other way for a machine to say
+// who it is. It changes nothing.
+package caller
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/peer"
+
+	"github.com/hawser-io/hawser/internal/identity"
+	"github.com/hawser-io/hawser/internal/manager/facts"
+	"github.com/hawser-io/hawser/internal/refusal"
+)
+
+// Machines reads Machine objects from the API server itself, not from a cache that may lag.
+type Machines interface {
+	// Machine returns an error that apierrors.IsNotFound knows if there is none.
+	Machine(ctx context.Context, key types.NamespacedName) (facts.Machine, error)
+}
+
+// Checker checks calls. It keeps nothing and may be used from many goroutines.
+type Checker struct {
+	snapshot func() facts.Facts
+	machines Machines
+	now      func() time.Time
+}
+
+// NewChecker makes a Checker. The snapshot answers for machines that it knows; the API server is asked before one is turned away, as
+// the machine may have joined a moment ago through another replica.
+func NewChecker(snapshot func() facts.Facts, machines Machines, now func() time.Time) *Checker {
+	return &Checker{snapshot: snapshot, machines: machines, now: now}
+}
+
+// Machine returns the machine that calls: its certificate is valid now, is of the key that it joined with, and it was not revoked. The
+// error is a *refusal.Error.
+func (c *Checker) Machine(ctx context.Context) (facts.Machine, error) {
+	certificate, err := certificateOf(ctx)
+	if err != nil {
+		return facts.Machine{}, err
+	}
+	machine, err := c.find(ctx, certificate)
+	if err != nil {
+		return facts.Machine{}, err
+	}
+	if c.now().After(certificate.NotAfter) {
+		return facts.Machine{}, refusal.New(refusal.CertificateExpired, "machine", machine.NamespacedName, "expired", stamp(certificate.NotAfter))
+	}
+	return machine, nil
+}
+
+// Renewing is Machine for the one call that may come with an expired certificate, within the recovery window of the machine's policy.
+func (c *Checker) Renewing(ctx context.Context) (facts.Machine, error) {
+	certificate, err := certificateOf(ctx)
+	if err != nil {
+		return facts.Machine{}, err
+	}
+	machine, err := c.find(ctx, certificate)
+	if err != nil {
+		return facts.Machine{}, err
+	}
+	ends := certificate.NotAfter.Add(c.snapshot().PolicyOf(machine.Namespace, machine.Group).RecoveryWindow)
+	if c.now().After(ends) {
+		return facts.Machine{}, refusal.New(refusal.RecoveryWindowPassed, "machine", machine.NamespacedName,
+			"expired", stamp(certificate.NotAfter), "ended", stamp(ends))
+	}
+	return machine, nil
+}
+
+func (c *Checker) find(ctx context.Context, certificate *x509.Certificate) (facts.Machine, error) {
+	id, err := identity.MachineOf(certificate)
+	if err != nil {
+		return facts.Machine{}, refusal.New(refusal.CertificateInvalid, "error", err)
+	}
+	key := types.NamespacedName{Namespace: id.Namespace, Name: id.Name}
+	fingerprint := identity.FingerprintOf(certificate)
+	if machine, ok := c.snapshot().Machines[key]; ok && Refuse(machine, fingerprint) == nil {
+		return machine, nil
+	}
+	machine, err := c.machines.Machine(ctx, key)
+	if apierrors.IsNotFound(err) {
+		return facts.Machine{}, Unknown(key)
+	}
+	if err != nil {
+		return facts.Machine{}, refusal.New(refusal.ManagerBusy, "action", fmt.Sprintf("look up machine %s", key)).Because(err)
+	}
+	if err := Refuse(machine, fingerprint); err != nil {
+		return facts.Machine{}, err
+	}
+	return machine, nil
+}
+
+// Refuse returns the *refusal.Error by which a machine is turned away that shows a key with this fingerprint, or nil.
+func Refuse(machine facts.Machine, fingerprint string) error {
+	switch {
+	case machine.Revoked:
+		return refusal.New(refusal.MachineRevoked, "machine", machine.NamespacedName,
+			"delete", fmt.Sprintf("kubectl delete machine %s -n %s", machine.Name, machine.Namespace))
+	case machine.Deleting:
+		return Unknown(machine.NamespacedName)
+	case machine.KeyFingerprint != fingerprint:
+		return refusal.New(refusal.KeyMismatch, "machine", machine.NamespacedName)
+	}
+	return nil
+}
+
+// Unknown is the refusal of a machine that does not exist.
+func Unknown(key types.NamespacedName) error {
+	return refusal.New(refusal.MachineUnknown, "machine", key)
+}
+
+func certificateOf(ctx context.Context) (*x509.Certificate, error) {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return nil, refusal.New(refusal.CertificateMissing)
+	}
+	info, ok := p.AuthInfo.(credentials.TLSInfo)
+	if !ok || len(info.State.PeerCertificates) == 0 {
+		return nil, refusal.New(refusal.CertificateMissing)
+	}
+	return info.State.PeerCertificates[0], nil
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
