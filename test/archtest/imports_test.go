@@ -20,51 +20,25 @@ func rules() []rule {
 	effects := []string{"os", "os/exec", "net", "net/http", "syscall", "io/ioutil", "golang.org/x/sys/unix", "k8s.io/client-go/", "sigs.k8s.io/controller-runtime/"}
 	return []rule{
 		{
-			packages:   []string{"cmd/hawser-agent"},
+			packages:   []string{"internal/agent/..."},
 			forbidden:  []string{"k8s.io/", "sigs.k8s.io/", "istio.io/", module + "/api/v1alpha1", module + "/internal/manager/", module + "/internal/ctl"},
 			transitive: true,
 			reason:     "the agent is small and runs as root on the most stateful hosts: it knows the wire, not the cluster",
 		},
 		{
-			packages:  []string{"internal/manager/facts", "internal/manager/desired", "internal/agent/plan", "internal/agent/preflight", "internal/jointoken", "internal/refusal"},
+			packages:  []string{"internal/manager/facts", "internal/manager/desired"},
 			forbidden: effects,
 			reason:    "deciding is a function of its inputs, so that golden files show every case",
 		},
 		{
-			packages: []string{"internal/manager/facts"},
-			forbidden: []string{
-				module + "/internal/manager/",
-			},
-			reason: "facts are the vocabulary of the manager: everything imports them, they import nothing of it",
-		},
-		{
-			packages: []string{"internal/manager/desired"},
-			forbidden: []string{
-				module + "/internal/manager/watch", module + "/internal/manager/publish", module + "/internal/manager/record", module + "/internal/manager/enroll",
-				module + "/internal/agent/",
-			},
-			reason: "the flow goes watch → desired → publish, never back",
-		},
-		{
-			packages:  []string{"internal/manager/watch"},
-			forbidden: []string{module + "/internal/manager/desired", module + "/internal/manager/publish", module + "/internal/manager/record"},
-			reason:    "watching does not know what its facts are for",
+			packages:  []string{"internal/manager/facts"},
+			forbidden: []string{module + "/internal/manager/"},
+			reason:    "facts are the vocabulary of the manager: everything imports them, they import nothing of it",
 		},
 		{
 			packages:  []string{"internal/manager/..."},
 			forbidden: []string{module + "/internal/agent/", module + "/internal/ctl"},
 			reason:    "manager and agent share the wire and nothing else",
-		},
-		{
-			packages:  []string{"internal/agent/plan"},
-			forbidden: []string{module + "/internal/agent/host", module + "/internal/agent/converge", module + "/internal/agent/subscribe", "google.golang.org/grpc/"},
-			reason:    "a plan is made from what was observed; it neither looks nor acts",
-		},
-		{
-			packages:   []string{"cmd/hawser"},
-			forbidden:  []string{module + "/internal/agent/", module + "/internal/manager/"},
-			transitive: true,
-			reason:     "the command line works with the caller's own rights over the Kubernetes API, not with the manager's code",
 		},
 	}
 }
