@@ -19,6 +19,11 @@ func (a *app) downCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			lines := newLines(a.errOut)
+			unlock, err := sandbox.Lock(cmd.Context(), a.layout)
+			if err != nil {
+				return err
+			}
+			defer unlock()
 			if err := sandbox.Remove(cmd.Context(), a.layout); err != nil {
 				return err
 			}

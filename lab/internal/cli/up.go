@@ -47,10 +47,7 @@ func (a *app) up(ctx context.Context, without []string) error {
 		if err != nil {
 			return err
 		}
-		if err := sandbox.Remove(ctx, a.layout); err != nil {
-			return err
-		}
-		if _, err := sandbox.Start(ctx, a.layout, setup); err != nil {
+		if err := a.start(ctx, setup); err != nil {
 			return err
 		}
 	}
@@ -58,6 +55,24 @@ func (a *app) up(ctx context.Context, without []string) error {
 		return err
 	}
 	return a.printReport(current)
+}
+
+// start replaces what is left of an earlier lab by a new one, unless another `up` has just done so.
+func (a *app) start(ctx context.Context, setup setup) error {
+	unlock, err := sandbox.Lock(ctx, a.layout)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	current, err := a.ask(ctx)
+	if err != nil || current.Phase == sandbox.ComingUp || current.Phase == sandbox.Up {
+		return err
+	}
+	if err := sandbox.Remove(ctx, a.layout); err != nil {
+		return err
+	}
+	_, err = sandbox.Start(ctx, a.layout, setup)
+	return err
 }
 
 // prepare builds everything that the lab runs.
