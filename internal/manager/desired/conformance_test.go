@@ -16,6 +16,7 @@ import (
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
 	"github.com/hawser-io/hawser/internal/manager/desired"
 	"github.com/hawser-io/hawser/internal/manager/facts"
+	"github.com/hawser-io/hawser/internal/manager/managertest"
 )
 
 // deliberate are the keys in which we differ from `istioctl x workload entry configure`, and why. A key that does not differ (any more)
@@ -76,7 +77,7 @@ func conformanceState(t *testing.T, folder, revision, gateway string) *hawserv1.
 	}
 	group := strings.Replace(read(t, folder, "workloadgroup.yaml"), "kind: WorkloadGroup", "apiVersion: networking.istio.io/v1\nkind: WorkloadGroup", 1)
 	group = strings.Replace(group, "metadata:\n", fmt.Sprintf("metadata:\n  labels: {istio.io/rev: %s}\n", revision), 1)
-	w := &world{objects: decodeObjects(t, strings.Join([]string{
+	w := &world{objects: managertest.Objects(t, strings.Join([]string{
 		configMap("istio-system", "istio"+suffix, "mesh", meshConfig),
 		configMap("istio-system", "istio-sidecar-injector"+suffix, "values", `{"global": {"hub": "docker.io/istio", "tag": "1.31.4"}}`),
 		configMap("bar", "istio-ca-root-cert", "root-cert.pem", "fake-CA-cert"),

@@ -8,11 +8,10 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/txtar"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hawser-io/hawser/internal/manager/facts"
+	"github.com/hawser-io/hawser/internal/manager/managertest"
 	"github.com/hawser-io/hawser/internal/manager/watch"
 )
 
@@ -29,12 +28,12 @@ func worldOf(t *testing.T, archive *txtar.Archive) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{objects: decodeObjects(t, string(base)), resolved: map[string][]string{}}
+	w := &world{objects: managertest.Objects(t, string(base)), resolved: map[string][]string{}}
 	for _, file := range archive.Files {
 		text := string(file.Data)
 		switch {
 		case file.Name == "objects.yaml":
-			for _, object := range decodeObjects(t, text) {
+			for _, object := range managertest.Objects(t, text) {
 				w.remove(nameOf(object))
 				w.objects = append(w.objects, object)
 			}
@@ -118,25 +117,6 @@ func proxyOf(image, architecture string) *facts.Proxy {
 			{Role: facts.RolePilotAgent, Path: "pilot-agent", SHA256: hash("a"), Size: 40 << 20, CompressedSize: 12 << 20, Executable: true},
 		},
 	}
-}
-
-func decodeObjects(t *testing.T, text string) []client.Object {
-	t.Helper()
-	scheme := runtime.NewScheme()
-	if err := watch.AddToScheme(scheme); err != nil {
-		t.Fatal(err)
-	}
-	decoder := serializer.NewCodecFactory(scheme).UniversalDeserializer()
-	var objects []client.Object
-	for document := range strings.SplitSeq(text, "\n---\n") {
-		object, kind, err := decoder.Decode([]byte(document), nil, nil)
-		if err != nil {
-			t.Fatalf("decode an object: %v\n%s", err, document)
-		}
-		object.GetObjectKind().SetGroupVersionKind(*kind)
-		objects = append(objects, object.(client.Object))
-	}
-	return objects
 }
 
 func nameOf(object client.Object) string {

@@ -1,4 +1,4 @@
-// Package managertest gives tests of the manager a real API server. What comes out is a rest.Config of a kube-apiserver and etcd
-// that run for the test alone, with the kinds of Hawser and Istio installed. It is for tests only, and built with the tag apiserver
-// alone.
+// Package managertest gives tests of the manager a cluster to work on: objects from YAML, and, with the build tag apiserver, a
+// rest.Config of a kube-apiserver and etcd that run for the test alone, with the kinds of Hawser and Istio installed. It is for tests
+// only.
 package managertest

@@ -74,6 +74,9 @@ func (s *Source) Changed(ctx context.Context) <-chan struct{} {
 // NeedLeaderElection reports false: every replica watches.
 func (s *Source) NeedLeaderElection() bool { return false }
 
+// Start is Run, as controller-runtime's manager calls it.
+func (s *Source) Start(ctx context.Context) error { return s.Run(ctx) }
+
 // Run keeps the snapshot up to date until ctx ends. The cache must be running, or be started meanwhile.
 func (s *Source) Run(ctx context.Context) error {
 	if err := s.listen(ctx); err != nil {
