@@ -21,7 +21,11 @@ import (
 // Unreachable says that the manager was not reached, why, and what to do next. A later attempt may succeed.
 type Unreachable struct {
 	Message, Next string
-	cause         error
+	// Unsent: no request left this host.
+	Unsent bool
+	// Final: somebody has to do something before another attempt can succeed.
+	Final bool
+	cause error
 }
 
 func (u *Unreachable) Error() string { return u.Message + ": " + u.Next }
@@ -36,7 +40,7 @@ func explain(manager, peer string, err, failure error) error {
 		return explainCall(manager, err)
 	}
 	message, next := words(manager, peer, failure)
-	return &Unreachable{Message: message, Next: next, cause: failure}
+	return &Unreachable{Message: message, Next: next, Unsent: true, Final: final(failure), cause: failure}
 }
 
 func explainCall(manager string, err error) error {
@@ -87,6 +91,16 @@ func words(manager, peer string, failure error) (message, next string) {
 	default:
 		return fmt.Sprintf("the manager at %s cannot be reached (%v)", manager, failure), "check the address, and that firewalls let this host reach it"
 	}
+}
+
+// final tells failures that the other end or this host will repeat for ever.
+func final(failure error) bool {
+	var name *net.DNSError
+	var invalid x509.CertificateInvalidError
+	var unknown x509.UnknownAuthorityError
+	var plain tls.RecordHeaderError
+	return errors.As(failure, &name) && name.IsNotFound || errors.Is(failure, identity.ErrPin) || errors.As(failure, &invalid) ||
+		errors.As(failure, &unknown) || errors.As(failure, &plain)
 }
 
 func orManager(peer, manager string) string {

@@ -35,6 +35,15 @@ func (s *Store) Key() (*ecdsa.PrivateKey, error) {
 	return own, nil
 }
 
+// KeyKept reports whether the machine's key was made.
+func (s *Store) KeyKept() (bool, error) {
+	_, err := s.read("identity/key.pem")
+	if errors.Is(err, ErrNone) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 func (s *Store) makeKey() (*ecdsa.PrivateKey, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -53,6 +53,9 @@ const rejudge = time.Minute
 // settled is how long a stream has to stand before a failure counts as the first one again.
 const settled = 10 * time.Second
 
+// silence after which a stream counts as up: a manager that refuses says so at once, one that has nothing new says nothing.
+const silence = 500 * time.Millisecond
+
 // Subscription is the machine's stream and the way back to it.
 type Subscription struct {
 	opener   Opener
@@ -115,11 +118,19 @@ func (s *Subscription) once(ctx context.Context) error {
 	if err := stream.Send(&hawserv1.SyncRequest{Message: &hawserv1.SyncRequest_Hello{Hello: hello}}); err != nil {
 		return received(stream, err)
 	}
-	s.observe(peer, nil)
 	group, ctx := errgroup.WithContext(ctx)
 	// The stream was opened with the outer context: it has to end when one direction does.
 	context.AfterFunc(ctx, cancel)
-	group.Go(func() error { return s.receive(stream) })
+	up := sync.OnceFunc(func() { s.observe(peer, nil) })
+	group.Go(func() error { return s.receive(stream, up) })
+	group.Go(func() error {
+		select {
+		case <-ctx.Done():
+		case <-time.After(silence):
+			up()
+		}
+		return nil
+	})
 	group.Go(func() error { return s.send(ctx, stream, hello.GetReport(), changed) })
 	return group.Wait()
 }
@@ -135,7 +146,8 @@ func received(stream Stream, sending error) error {
 	return sending
 }
 
-func (s *Subscription) receive(stream Stream) error {
+// receive hands on what comes down; up is called when something does.
+func (s *Subscription) receive(stream Stream, up func()) error {
 	for {
 		response, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
@@ -144,6 +156,7 @@ func (s *Subscription) receive(stream Stream) error {
 		if err != nil {
 			return err
 		}
+		up()
 		switch message := response.GetMessage().(type) {
 		case *hawserv1.SyncResponse_State:
 			s.receiver.State(message.State)

@@ -19,23 +19,29 @@ type page struct {
 	text   strings.Builder
 	indent string
 	colour bool
+	// title of a section that has had no line yet.
+	title string
 }
 
 func (p *page) String() string { return p.text.String() }
 
-func (p *page) line(format string, args ...any) { fmt.Fprintf(&p.text, format+"\n", args...) }
-
-func (p *page) section(name string) {
-	p.line("\n%s:", name)
-	p.indent = "  "
+func (p *page) line(format string, args ...any) {
+	if p.title != "" {
+		fmt.Fprintf(&p.text, "\n%s:\n", p.title)
+		p.title = ""
+	}
+	fmt.Fprintf(&p.text, format+"\n", args...)
 }
+
+// section begins one; its title is written with the first line in it.
+func (p *page) section(name string) { p.title, p.indent = name, "  " }
 
 // field writes a value beside its name, and nothing for an empty value.
 func (p *page) field(name, value string) {
 	if value == "" {
 		return
 	}
-	head := fmt.Sprintf("%s%-*s", p.indent, 13-len(p.indent), name+":")
+	head := fmt.Sprintf("%s%-*s", p.indent, 15-len(p.indent), name+":")
 	p.line("%s", head+strings.TrimLeft(wrap(value, width-len(head), strings.Repeat(" ", len(head))), " "))
 }
 

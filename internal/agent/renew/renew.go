@@ -1,0 +1,125 @@
+// Package renew keeps the agent's client certificate fresh: at half of its life it exchanges it for a new one of the same key.
+// In come the stored identity and the time, out comes a stored identity that lasts longer. It does not make keys.
+package renew
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
+	"github.com/hawser-io/hawser/internal/agent/store"
+)
+
+const (
+	// glance is how often the clock is looked at. A timer alone would stand still while the host sleeps.
+	glance = time.Minute
+	// shortestPause and longestPause bound the time between failed attempts.
+	shortestPause = 5 * time.Second
+	longestPause  = 5 * time.Minute
+)
+
+// Keeper has the identity and takes its new certificates.
+type Keeper interface {
+	Identity() (*store.Identity, error)
+	KeepCertificates(chain, trust [][]byte) error
+}
+
+// Authority signs: the manager's Renew call.
+type Authority interface {
+	Renew(ctx context.Context, identity *store.Identity, request []byte) (*hawserv1.RenewResponse, error)
+}
+
+// Renewer renews one machine's certificate.
+type Renewer struct {
+	keeper    Keeper
+	authority Authority
+	// renewed hears of the certificate in use: at first of the stored one, then of each new one.
+	renewed func(*x509.Certificate)
+	log     *slog.Logger
+}
+
+// New returns a renewer that Run starts.
+func New(keeper Keeper, authority Authority, renewed func(*x509.Certificate), log *slog.Logger) *Renewer {
+	return &Renewer{keeper: keeper, authority: authority, renewed: renewed, log: log}
+}
+
+// Run renews until ctx ends. A manager that is away is asked again and again, also after the certificate's expiry, as the
+// manager takes it for a while longer.
+func (r *Renewer) Run(ctx context.Context) error {
+	identity, err := r.keeper.Identity()
+	if err != nil {
+		return err
+	}
+	r.renewed(identity.Leaf())
+	due, pause := halfLife(identity.Leaf()), shortestPause
+	for {
+		if !wait(ctx, due) {
+			return nil
+		}
+		leaf, err := r.renew(ctx)
+		if err == nil {
+			r.log.Info("renewed the agent's certificate", "expiry", leaf.NotAfter)
+			r.renewed(leaf)
+			due, pause = halfLife(leaf), shortestPause
+			continue
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		r.log.Warn("could not renew the agent's certificate", "error", err, "retry", pause)
+		due, pause = time.Now().Add(pause), min(2*pause, longestPause)
+	}
+}
+
+func (r *Renewer) renew(ctx context.Context) (*x509.Certificate, error) {
+	identity, err := r.keeper.Identity()
+	if err != nil {
+		return nil, err
+	}
+	request, err := store.SigningRequest(identity.Key)
+	if err != nil {
+		return nil, err
+	}
+	response, err := r.authority.Renew(ctx, identity, request)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.keeper.KeepCertificates(response.GetCertificateChain(), response.GetTrustBundle()); err != nil {
+		return nil, fmt.Errorf("keep the renewed certificate: %w", err)
+	}
+	if identity, err = r.keeper.Identity(); err != nil {
+		return nil, err
+	}
+	return identity.Leaf(), nil
+}
+
+// halfLife is when the certificate is to be renewed: half of its life, up to a tenth later or earlier, so that machines
+// which joined together do not come together.
+func halfLife(certificate *x509.Certificate) time.Time {
+	life := certificate.NotAfter.Sub(certificate.NotBefore)
+	jitter := time.Duration(0)
+	if tenth := life / 10; tenth > 0 {
+		jitter = rand.N(tenth) - tenth/2
+	}
+	return certificate.NotBefore.Add(life/2 + jitter)
+}
+
+// wait returns true once the wall clock has reached due, false when ctx ends.
+func wait(ctx context.Context, due time.Time) bool {
+	// Without the monotonic reading, comparing and subtracting are by the wall clock.
+	for due = due.Round(0); ; {
+		left := due.Sub(time.Now().Round(0))
+		if left <= 0 {
+			return ctx.Err() == nil
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(min(left, glance)):
+		}
+	}
+}

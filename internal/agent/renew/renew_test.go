@@ -1,0 +1,117 @@
+package renew
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"errors"
+	"log/slog"
+	"math/big"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
+	"github.com/hawser-io/hawser/internal/agent/store"
+)
+
+// fakeManager signs with a key of its own for a day, unless it is away.
+type fakeManager struct {
+	mutex  sync.Mutex
+	key    *ecdsa.PrivateKey
+	away   bool
+	asked  []time.Time
+	signed int64
+}
+
+var _ Authority = (*fakeManager)(nil)
+
+func (m *fakeManager) Renew(_ context.Context, _ *store.Identity, request []byte) (*hawserv1.RenewResponse, error) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	m.asked = append(m.asked, time.Now())
+	if m.away {
+		return nil, errors.New("no route to host")
+	}
+	parsed, err := x509.ParseCertificateRequest(request)
+	if err != nil || parsed.CheckSignature() != nil {
+		return nil, errors.Join(err, parsed.CheckSignature())
+	}
+	chain := [][]byte{m.sign(parsed.PublicKey)}
+	return &hawserv1.RenewResponse{CertificateChain: chain, TrustBundle: chain}, nil
+}
+
+// state returns when the manager was asked.
+func (m *fakeManager) state() []time.Time {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	return slices.Clone(m.asked)
+}
+
+func (m *fakeManager) goAway(away bool) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	m.away = away
+}
+
+func (m *fakeManager) sign(public any) []byte {
+	m.signed++
+	template := &x509.Certificate{SerialNumber: big.NewInt(m.signed), NotBefore: time.Now(), NotAfter: time.Now().Add(24 * time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, public, m.key)
+	if err != nil {
+		panic(err)
+	}
+	return der
+}
+
+func TestRenewsAtHalfLifeAndAfterAnOutage(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	directory := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		manager, kept := &fakeManager{key: key}, store.New(directory)
+		if err := errors.Join(kept.Prepare(), kept.KeepEnrollment(store.Enrollment{})); err != nil {
+			t.Fatal(err)
+		}
+		own, err := kept.Key()
+		if err != nil {
+			t.Fatal(err)
+		}
+		first := [][]byte{manager.sign(&own.PublicKey)}
+		if err := kept.KeepCertificates(first, first); err != nil {
+			t.Fatal(err)
+		}
+
+		start, told, done := time.Now(), []int64{}, make(chan error)
+		ctx, cancel := context.WithCancel(t.Context())
+		renewer := New(kept, manager, func(c *x509.Certificate) { told = append(told, c.SerialNumber.Int64()) }, slog.New(slog.DiscardHandler))
+		go func() { done <- renewer.Run(ctx) }()
+		time.Sleep(13*time.Hour + 30*time.Minute)
+		synctest.Wait()
+		if asked := manager.state(); len(asked) != 1 || asked[0].Sub(start) < 10*time.Hour {
+			t.Fatalf("asked at %v, want once at about half of 24 h", asked)
+		}
+		manager.goAway(true)
+		time.Sleep(72 * time.Hour)
+		synctest.Wait()
+		if n := len(manager.state()); n < 100 || n > 1000 {
+			t.Errorf("asked %d times in 60 h without an answer", n)
+		}
+		manager.goAway(false)
+		time.Sleep(longestPause + time.Minute)
+		synctest.Wait()
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if len(told) != 3 || told[2] != 3 {
+			t.Errorf("certificates in use: %v, want 1, 2, 3", told)
+		}
+	})
+}

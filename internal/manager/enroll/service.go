@@ -1,0 +1,197 @@
+package enroll
+
+import (
+	"context"
+	"crypto"
+	"crypto/x509"
+	"errors"
+	"log/slog"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
+	"github.com/hawser-io/hawser/api/v1alpha1"
+	"github.com/hawser-io/hawser/internal/identity"
+	"github.com/hawser-io/hawser/internal/jointoken"
+	"github.com/hawser-io/hawser/internal/manager/ca"
+	"github.com/hawser-io/hawser/internal/manager/facts"
+	"github.com/hawser-io/hawser/internal/refusal"
+)
+
+// Tokens are the JoinToken objects, read from the API server itself. Errors are those of apierrors.
+type Tokens interface {
+	Token(ctx context.Context, key types.NamespacedName) (*v1alpha1.JoinToken, error)
+	// UpdateTokenStatus fails with a conflict if the object has changed since it was read.
+	UpdateTokenStatus(ctx context.Context, token *v1alpha1.JoinToken) error
+}
+
+// Machines are the Machine objects, read from the API server itself. Errors are those of apierrors.
+type Machines interface {
+	GetMachine(ctx context.Context, key types.NamespacedName) (*v1alpha1.Machine, error)
+	// CreateMachine fills in what the API server adds.
+	CreateMachine(ctx context.Context, machine *v1alpha1.Machine) error
+	// UpdateMachine fails with a conflict if the object has changed since it was read.
+	UpdateMachine(ctx context.Context, machine *v1alpha1.Machine) error
+}
+
+// Proxies gives the files of an image, as watch.Proxies does.
+type Proxies interface {
+	Ensure(ctx context.Context, image, architecture string) (facts.Proxy, error)
+}
+
+// Callers tells who calls; *caller.Checker is one.
+type Callers interface {
+	Renewing(ctx context.Context) (facts.Machine, error)
+}
+
+// IstioTokens voids what an earlier holder of a machine's name has got; *istiotoken.Minter is one.
+type IstioTokens interface {
+	Revoke(ctx context.Context, machine types.NamespacedName) error
+}
+
+// Options are what a Service works with. All but Observe are required.
+type Options struct {
+	Authority   *ca.Authority
+	Facts       func() facts.Facts
+	Proxies     Proxies
+	Tokens      Tokens
+	Machines    Machines
+	Callers     Callers
+	IstioTokens IstioTokens
+	Now         func() time.Time
+	Logger      *slog.Logger
+	// Version of the manager.
+	Version string
+	// Observe hears of each call: method "enroll" or "renew", result "ok" or the reason of the refusal.
+	Observe func(method, result string)
+}
+
+// Service is the EnrollmentService.
+type Service struct {
+	hawserv1.UnimplementedEnrollmentServiceServer
+	Options
+}
+
+// NewService makes the service.
+func NewService(options Options) *Service {
+	if options.Observe == nil {
+		options.Observe = func(string, string) {}
+	}
+	return &Service{Options: options}
+}
+
+// Enroll takes a host in.
+func (s *Service) Enroll(ctx context.Context, request *hawserv1.EnrollRequest) (*hawserv1.EnrollResponse, error) {
+	response, err := s.enroll(ctx, request)
+	s.note("enroll", err, "hostname", request.GetHost().GetHostname(), "machine", response.GetMachine())
+	return response, err
+}
+
+// enroll refuses before it writes: the token is the first thing to change, then the Machine; both may be repeated with the same key.
+func (s *Service) enroll(ctx context.Context, request *hawserv1.EnrollRequest) (*hawserv1.EnrollResponse, error) {
+	token, err := jointoken.Parse(request.GetToken())
+	if err != nil {
+		return nil, refusal.New(refusal.TokenMalformed, "error", err)
+	}
+	key, fingerprint, err := ca.RequestKey(request.GetCsr())
+	if err != nil {
+		return nil, s.invalid(err)
+	}
+	object, err := s.authentic(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	host := request.GetHost()
+	if err := s.tokenAdmits(object, host, fingerprint); err != nil {
+		return nil, err
+	}
+	candidate, err := s.hostFits(object, host, fingerprint)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.proxyFits(ctx, candidate, host); err != nil {
+		return nil, err
+	}
+	if _, err := s.claimable(ctx, candidate, host); err != nil {
+		return nil, err
+	}
+	if err := s.use(ctx, object, candidate); err != nil {
+		return nil, err
+	}
+	machine, err := s.settle(ctx, candidate, host)
+	if err != nil {
+		return nil, err
+	}
+	certificate, err := s.sign(candidate, key)
+	if err != nil {
+		return nil, err
+	}
+	return &hawserv1.EnrollResponse{
+		CertificateChain: [][]byte{certificate.Raw},
+		TrustBundle:      [][]byte{s.Authority.Certificate().Raw},
+		Machine:          &hawserv1.MachineRef{Namespace: machine.Namespace, Name: machine.Name, Group: machine.Spec.Group, Uid: string(machine.UID)},
+	}, nil
+}
+
+// Renew gives a machine its next certificate, for the same key.
+func (s *Service) Renew(ctx context.Context, request *hawserv1.RenewRequest) (*hawserv1.RenewResponse, error) {
+	machine, response, err := s.renew(ctx, request)
+	s.note("renew", err, "machine", machine.NamespacedName)
+	return response, err
+}
+
+func (s *Service) renew(ctx context.Context, request *hawserv1.RenewRequest) (facts.Machine, *hawserv1.RenewResponse, error) {
+	machine, err := s.Callers.Renewing(ctx)
+	if err != nil {
+		return machine, nil, err
+	}
+	key, fingerprint, err := ca.RequestKey(request.GetCsr())
+	if err != nil {
+		return machine, nil, s.invalid(err)
+	}
+	if fingerprint != machine.KeyFingerprint {
+		return machine, nil, s.invalid(errors.New("the certificate signing request is for another key than the machine joined with"))
+	}
+	certificate, err := s.sign(machine, key)
+	if err != nil {
+		return machine, nil, err
+	}
+	return machine, &hawserv1.RenewResponse{
+		CertificateChain: [][]byte{certificate.Raw},
+		TrustBundle:      [][]byte{s.Authority.Certificate().Raw},
+	}, nil
+}
+
+func (s *Service) sign(machine facts.Machine, key crypto.PublicKey) (*x509.Certificate, error) {
+	lifetime := s.Facts().PolicyOf(machine.Namespace, machine.Group).CertificateLifetime
+	certificate, err := s.Authority.SignMachine(identity.Machine{Namespace: machine.Namespace, Name: machine.Name}, key, s.Now(), lifetime)
+	if err != nil {
+		return nil, busy("sign a certificate", err)
+	}
+	return certificate, nil
+}
+
+func (s *Service) invalid(err error) error {
+	return refusal.New(refusal.RequestInvalid, "error", err, "version", s.Version)
+}
+
+// busy is the refusal when the manager itself could not do something.
+func busy(action string, cause error) error {
+	return refusal.New(refusal.ManagerBusy, "action", action).Because(cause)
+}
+
+func (s *Service) note(method string, err error, attributes ...any) {
+	if err == nil {
+		s.Observe(method, "ok")
+		s.Logger.Info("certificate signed", append(attributes, "method", method)...)
+		return
+	}
+	result := "internal"
+	if r, ok := refusal.FromError(err); ok {
+		result = string(r.Reason)
+		attributes = append(attributes, "reason", r.Reason, "cause", errors.Unwrap(r))
+	}
+	s.Observe(method, result)
+	s.Logger.Warn("machine refused", append(attributes, "method", method, "error", err)...)
+}
