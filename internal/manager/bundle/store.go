@@ -3,7 +3,15 @@ package bundle
 import (
 	"context"
 	"errors"
-	"io"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/google/go-containerregistry/pkg/authn"
 
 	"github.com/hawser-io/hawser/internal/manager/facts"
 )
@@ -11,28 +19,128 @@ import (
 // ErrUnknown says that the store has no file with the hash: it was never pulled here, or nobody needs it any more.
 var ErrUnknown = errors.New("no such file in the proxy store")
 
-// Store is a directory of proxies' files.
-type Store struct{}
+// Options of a store; zero values get the defaults that are named.
+type Options struct {
+	// Keychain has the registries' credentials, those of a Docker configuration file by default.
+	Keychain authn.Keychain
+	// Transport to the registries, go-containerregistry's own by default.
+	Transport http.RoundTripper
+	// PlainHTTP allows registries without TLS. Those on loopback and private addresses may do without it anyway.
+	PlainHTTP bool
+	// Logger is slog.Default by default.
+	Logger *slog.Logger
+}
 
-// Artifact is the zstd form of one file, open for reading at any offset. Close it.
-type Artifact interface {
-	io.ReaderAt
-	io.Closer
-	// Size of the zstd form, bytes.
-	Size() int64
+// Store is a directory of proxies' files. It may be used from many goroutines; the directory belongs to one process at a time.
+type Store struct {
+	dir     string
+	options Options
+
+	// mu guards what follows.
+	mu sync.Mutex
+	// proxies that are there, by what they were asked for.
+	proxies map[facts.ProxyKey]facts.Proxy
+	// pulling has a channel of capacity one for each key that a pull is under way for; who holds its token pulls.
+	pulling map[facts.ProxyKey]chan struct{}
 }
 
 // NewStore makes a store that keeps its files in dir, which is created when it is first needed.
-func NewStore(dir string, options Options) *Store { return &Store{} }
-
-// Options of a store.
-type Options struct{}
-
-// Ensure pulls the image for the architecture if it is not there and describes its files. Calls for the same are merged. A failure that
-// somebody can do something about is a *facts.Problem: ImageUnavailable, ImageUnauthorized, ArchitectureUnsupported or ImageInvalid.
-func (s *Store) Ensure(ctx context.Context, image, architecture string) (facts.Proxy, error) {
-	return facts.Proxy{}, nil
+func NewStore(dir string, options Options) *Store {
+	if options.Keychain == nil {
+		options.Keychain = authn.DefaultKeychain
+	}
+	if options.Logger == nil {
+		options.Logger = slog.Default()
+	}
+	return &Store{
+		dir:     dir,
+		options: options,
+		proxies: map[facts.ProxyKey]facts.Proxy{},
+		pulling: map[facts.ProxyKey]chan struct{}{},
+	}
 }
 
-// Open opens the zstd form of the file with the given SHA-256 (lower-case hex, of the content). The error is ErrUnknown if there is none.
-func (s *Store) Open(sha256 string) (Artifact, error) { return nil, ErrUnknown }
+// Ensure pulls the image for the architecture if it is not there and describes its files. Calls for the same are merged. A failure
+// that somebody can do something about is a *facts.Problem: ImageUnavailable, ImageUnauthorized, ArchitectureUnsupported or
+// ImageInvalid. What was once answered stays the answer until Forget, also when the tag moves in the registry.
+func (s *Store) Ensure(ctx context.Context, image, architecture string) (facts.Proxy, error) {
+	key := facts.ProxyKey{Image: image, Architecture: architecture}
+	release, err := s.acquire(ctx, key)
+	if err != nil {
+		return facts.Proxy{}, err
+	}
+	defer release()
+	if proxy, ok := s.known(key); ok {
+		return proxy, nil
+	}
+	proxy, err := s.pull(ctx, key)
+	if err != nil {
+		return facts.Proxy{}, err
+	}
+	s.mu.Lock()
+	s.proxies[key] = proxy
+	s.mu.Unlock()
+	return proxy, nil
+}
+
+// acquire waits until no other call is busy with the key.
+func (s *Store) acquire(ctx context.Context, key facts.ProxyKey) (release func(), err error) {
+	s.mu.Lock()
+	token, ok := s.pulling[key]
+	if !ok {
+		token = make(chan struct{}, 1)
+		s.pulling[key] = token
+	}
+	s.mu.Unlock()
+	select {
+	case token <- struct{}{}:
+		return func() { <-token }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for another pull of %s: %w", key.Image, context.Cause(ctx))
+	}
+}
+
+func (s *Store) known(key facts.ProxyKey) (facts.Proxy, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	proxy, ok := s.proxies[key]
+	return proxy, ok
+}
+
+// Forget says that nobody needs the image any more: its files are deleted, but for those that another image has too. A file that is
+// being read can be read to its end.
+func (s *Store) Forget(image, architecture string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := facts.ProxyKey{Image: image, Architecture: architecture}
+	gone, ok := s.proxies[key]
+	if !ok {
+		return nil
+	}
+	delete(s.proxies, key)
+	used := map[string]bool{}
+	digests := map[string]bool{}
+	for _, proxy := range s.proxies {
+		digests[proxy.Digest] = true
+		for _, file := range proxy.Files {
+			used[file.SHA256] = true
+		}
+	}
+	var errs []error
+	if !digests[gone.Digest] {
+		errs = append(errs, os.Remove(s.indexPath(gone.Digest)))
+	}
+	for _, file := range gone.Files {
+		if !used[file.SHA256] {
+			errs = append(errs, os.Remove(s.blobPath(file.SHA256)))
+		}
+	}
+	for _, err := range errs {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("delete the files of %s: %w", image, err)
+		}
+	}
+	return nil
+}
+
+func (s *Store) blobPath(sha256 string) string { return filepath.Join(s.dir, "files", sha256+".zst") }

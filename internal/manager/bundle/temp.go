@@ -1,0 +1,45 @@
+package bundle
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// temp is a file that is put in its place when it is complete, or not at all.
+type temp struct {
+	*os.File
+	committed bool
+}
+
+func (s *Store) createTemp() (*temp, error) {
+	for _, folder := range []string{"", "index", "files"} {
+		if err := os.MkdirAll(filepath.Join(s.dir, folder), 0o700); err != nil {
+			return nil, fmt.Errorf("make the proxy store: %w", err)
+		}
+	}
+	file, err := os.CreateTemp(s.dir, "partial-*")
+	if err != nil {
+		return nil, fmt.Errorf("make a file in the proxy store: %w", err)
+	}
+	return &temp{File: file}, nil
+}
+
+// commit gives the file its name for good.
+func (t *temp) commit(path string) error {
+	if err := errors.Join(t.Sync(), t.Close(), os.Rename(t.Name(), path)); err != nil {
+		return fmt.Errorf("store %s: %w", filepath.Base(path), err)
+	}
+	t.committed = true
+	return nil
+}
+
+// discard deletes the file unless it was committed. What a crash leaves is deleted by the next pull.
+func (t *temp) discard() {
+	if !t.committed {
+		// Closing twice and deleting what is gone are no harm here.
+		_ = t.Close()
+		_ = os.Remove(t.Name())
+	}
+}
