@@ -23,7 +23,7 @@ func (e exitCode) Error() string { return fmt.Sprintf("exit status %d", int(e)) 
 func Main() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	err := NewCommand(sandbox.DefaultLayout(), os.Stdout, os.Stderr).ExecuteContext(ctx)
+	err := NewCommand(sandbox.DefaultLayout(), os.Geteuid(), os.Stdout, os.Stderr).ExecuteContext(ctx)
 	if code, ok := errors.AsType[exitCode](err); ok {
 		return int(code)
 	}
@@ -44,11 +44,13 @@ type app struct {
 	out    io.Writer
 	errOut io.Writer
 	output string
+	// user is the effective user id.
+	user int
 }
 
-// NewCommand makes the command tree.
-func NewCommand(layout sandbox.Layout, out, errOut io.Writer) *cobra.Command {
-	a := &app{layout: layout, client: sandbox.NewClient(layout), out: out, errOut: errOut}
+// NewCommand makes the command tree for a user id; most commands want 0.
+func NewCommand(layout sandbox.Layout, user int, out, errOut io.Writer) *cobra.Command {
+	a := &app{layout: layout, client: sandbox.NewClient(layout), user: user, out: out, errOut: errOut}
 	root := &cobra.Command{
 		Use:           "hawser-lab",
 		Short:         "A real Kubernetes, a real Istio and real machines in one sandbox on this host",
@@ -58,7 +60,7 @@ func NewCommand(layout sandbox.Layout, out, errOut io.Writer) *cobra.Command {
 			if a.output != "" && a.output != "json" {
 				return fmt.Errorf("unknown output %q: only json can be chosen", a.output)
 			}
-			if _, allowed := cmd.Annotations[noRoot]; !allowed && os.Geteuid() != 0 {
+			if _, allowed := cmd.Annotations[noRoot]; !allowed && a.user != 0 {
 				return errors.New("the lab makes namespaces, mounts and links, and needs root: use sudo")
 			}
 			return nil

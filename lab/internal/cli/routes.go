@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/netip"
@@ -26,27 +27,29 @@ type report struct {
 
 // routes are the lab's API.
 func (l *lab) routes() {
-	l.server.Handle("GET /v1/status", func(*http.Request) (any, error) { return l.report(), nil })
-	l.server.Handle("GET /v1/gateway", func(*http.Request) (any, error) { return l.gateway() })
+	l.server.Handle("GET /v1/status", func(r *http.Request) (any, error) { return l.report(r.Context()), nil })
+	l.server.Handle("GET /v1/gateway", func(r *http.Request) (any, error) { return l.gateway(r.Context()) })
 	l.server.Handle("POST /v1/gateway/move", l.moveGateway)
 	l.machineRoutes()
 }
 
-func (l *lab) report() report {
+func (l *lab) report(ctx context.Context) report {
 	steps, phase, reason := l.progress.Snapshot()
-	gateway, _ := l.gateway()        // it has none yet
+	asking, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	gateway, _ := l.gateway(asking)  // it has none yet, or the API server is down, which the components show
 	machines, _ := l.machines.List() // an unreadable folder has none that could be shown
 	return report{
 		Phase: phase, Reason: reason, Steps: steps, Components: l.supervisor.Status(), Machines: machines, Gateway: gateway,
 	}
 }
 
-func (l *lab) gateway() ([]netip.Addr, error) {
+func (l *lab) gateway(ctx context.Context) ([]netip.Addr, error) {
 	balancer := l.balancer.Load()
 	if balancer == nil {
 		return nil, errors.New("the gateway has no address yet: the cluster is still starting")
 	}
-	return balancer.Addresses(mesh.Namespace, mesh.GatewayName)
+	return balancer.Addresses(ctx, mesh.Namespace, mesh.GatewayName)
 }
 
 func (l *lab) moveGateway(r *http.Request) (any, error) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -13,10 +12,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
-	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
 )
 
@@ -39,7 +36,6 @@ type Balancer struct {
 	log      *slog.Logger
 
 	informers informers.SharedInformerFactory
-	services  corelisters.ServiceLister
 	wake      chan struct{}
 
 	// mu is held while addresses are given or taken.
@@ -55,8 +51,8 @@ func NewBalancer(
 	factory := informers.NewSharedInformerFactory(client.Kubernetes, 0)
 	return &Balancer{
 		client: client.Kubernetes, pool: addressPool{first, last}, announce: announce, changed: changed, log: log,
-		informers: factory, services: factory.Core().V1().Services().Lister(),
-		wake: make(chan struct{}, 1), announced: map[netip.Addr]bool{},
+		informers: factory,
+		wake:      make(chan struct{}, 1), announced: map[netip.Addr]bool{},
 	}
 }
 
@@ -92,19 +88,20 @@ func (b *Balancer) reconcile(ctx context.Context) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	const retry = time.Second
-	services, err := b.balanced()
+	services, err := b.balanced(ctx)
 	if err != nil {
 		b.log.Error("cannot list Services", "error", err)
 		return retry
 	}
 	again := time.Hour
 	wanted := map[netip.Addr]bool{}
-	for _, service := range services {
-		for _, addr := range b.addresses(service) {
+	for i := range services {
+		for _, addr := range b.addresses(&services[i]) {
 			wanted[addr] = true
 		}
 	}
-	for _, service := range services {
+	for i := range services {
+		service := &services[i]
 		until, err := b.settle(ctx, service, wanted)
 		if err != nil {
 			b.log.Error("cannot give a Service its address", "service", service.Namespace+"/"+service.Name, "error", err)
@@ -124,10 +121,7 @@ func (b *Balancer) reconcile(ctx context.Context) time.Duration {
 func (b *Balancer) settle(ctx context.Context, service *corev1.Service, used map[netip.Addr]bool) (again time.Duration, err error) {
 	current := b.addresses(service)
 	if len(current) == 0 {
-		// The list may be older than what was given last; what is announced is not.
-		taken := maps.Clone(used)
-		maps.Copy(taken, b.announced)
-		addr, err := b.pool.next(netip.Addr{}, taken)
+		addr, err := b.pool.next(netip.Addr{}, used)
 		if err != nil {
 			return 0, err
 		}
@@ -155,13 +149,13 @@ func (b *Balancer) Move(ctx context.Context, namespace, name string, overlap tim
 	if err != nil {
 		return netip.Addr{}, fmt.Errorf("move Service %s/%s: %w", namespace, name, err)
 	}
-	services, err := b.balanced()
+	services, err := b.balanced(ctx)
 	if err != nil {
 		return netip.Addr{}, err
 	}
 	used := map[netip.Addr]bool{}
-	for _, other := range append(services, service) {
-		for _, addr := range b.addresses(other) {
+	for i := range services {
+		for _, addr := range b.addresses(&services[i]) {
 			used[addr] = true
 		}
 	}
@@ -189,8 +183,8 @@ func (b *Balancer) Move(ctx context.Context, namespace, name string, overlap tim
 }
 
 // Addresses returns the addresses that a Service has now, the preferred one first.
-func (b *Balancer) Addresses(namespace, name string) ([]netip.Addr, error) {
-	service, err := b.services.Services(namespace).Get(name)
+func (b *Balancer) Addresses(ctx context.Context, namespace, name string) ([]netip.Addr, error) {
+	service, err := b.client.CoreV1().Services(namespace).Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("find Service %s/%s: %w", namespace, name, err)
 	}
@@ -205,12 +199,16 @@ func withRetirement(annotations map[string]string, at time.Time) map[string]stri
 	return annotations
 }
 
-// balanced lists the Services that need an address.
-func (b *Balancer) balanced() ([]*corev1.Service, error) {
-	all, err := b.services.List(labels.Everything())
-	return slices.DeleteFunc(all, func(service *corev1.Service) bool {
+// balanced lists the Services that need an address. It asks the API server itself: an informer's list may be older than what
+// was given last, which would then be given again.
+func (b *Balancer) balanced(ctx context.Context) ([]corev1.Service, error) {
+	all, err := b.client.CoreV1().Services(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("list Services: %w", err)
+	}
+	return slices.DeleteFunc(all.Items, func(service corev1.Service) bool {
 		return service.Spec.Type != corev1.ServiceTypeLoadBalancer || service.DeletionTimestamp != nil
-	}), err
+	}), nil
 }
 
 // addresses returns a Service's addresses that are of the pool.
