@@ -77,7 +77,7 @@ func table() map[Reason]entry {
 
 		RequestInvalid:          {code: codes.InvalidArgument, message: "the request is not valid: {error}", next: "install the agent of the manager's version ({version})"},
 		HostnameInvalid:         {code: codes.InvalidArgument, message: "the hostname {hostname} cannot name a machine: {error}", next: "set another with `hostnamectl set-hostname NAME` and join again"},
-		HostnameTaken:           {code: codes.AlreadyExists, message: "machine {machine} has joined with another key and is connected", next: "give this host another hostname; if the other host is gone for good, wait half a minute and try again, or run `hawser describe machine {name} -n {namespace}`"},
+		HostnameTaken:           {code: codes.AlreadyExists, message: "machine {machine} has joined with another key and is connected, or joined only just now", next: "give this host another hostname; if the other host is gone for good, wait half a minute and try again, or run `hawser describe machine {name} -n {namespace}`"},
 		GroupMismatch:           {code: codes.AlreadyExists, message: "machine {machine} belongs to group {group}, and the token is for group {wanted}", next: "use a token for group {group}; to move the machine, run `hawser-agent leave` on it first, or `{delete}` if it is gone"},
 		ClockSkew:               {code: codes.FailedPrecondition, message: "this host's clock says {host} and the manager's says {manager}", next: "set the clock (`timedatectl set-ntp true`) and join again"},
 		GlibcTooOld:             {code: codes.FailedPrecondition, message: "Istio's proxy {image} needs the GNU C library {needed} or newer and this host has {present}", next: "upgrade the host's operating system"},
