@@ -95,7 +95,7 @@ func (t *tool) configured() error {
 	if err != nil {
 		return configuration(err)
 	}
-	if len(raw.Clusters) == 0 && *t.kube.APIServer == "" && os.Getenv("KUBERNETES_SERVICE_HOST") == "" {
+	if len(raw.Clusters) == 0 && *t.kube.APIServer == "" && *t.kube.Context == "" && os.Getenv("KUBERNETES_SERVICE_HOST") == "" {
 		return configuration(clientcmd.ErrEmptyConfig)
 	}
 	return nil

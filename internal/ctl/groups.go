@@ -130,7 +130,7 @@ func countMachines(groups []unstructured.Unstructured, machines []v1alpha1.Machi
 }
 
 func (r groupRow) cells(q *query) []string {
-	cells := []string{r.name, fmt.Sprint(r.machines), fmt.Sprint(r.connected), fmt.Sprint(r.healthy),
+	cells := []string{r.name, of(r.connected, r.machines), of(r.healthy, r.machines),
 		cmp.Or(r.network, "-"), r.serviceAccount, cmp.Or(r.revision, "-")}
 	if q.all {
 		cells = append([]string{r.namespace}, cells...)
@@ -141,9 +141,11 @@ func (r groupRow) cells(q *query) []string {
 	return cells
 }
 
+func of(some, all int) string { return fmt.Sprintf("%d/%d", some, all) }
+
 // groupRows returns a function that writes rows into one table, those that are not as they were written last.
 func (t *tool) groupRows(q *query) func([]groupRow) error {
-	columns := []string{"Name", "Machines", "Connected", "Healthy", "Network", "Account", "Revision"}
+	columns := []string{"Name", "Connected", "Healthy", "Network", "Account", "Revision"}
 	if q.all {
 		columns = append([]string{"Namespace"}, columns...)
 	}

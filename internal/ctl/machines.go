@@ -126,7 +126,7 @@ func (t *tool) machineRows(q *query) func(found *metav1.Table, deleted bool) err
 				return err
 			}
 			if deleted {
-				cells[len(cells)-1] = "deleted"
+				cells[len(cells)-1] = "gone"
 			}
 			rows = append(rows, cells)
 		}

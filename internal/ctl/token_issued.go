@@ -56,24 +56,24 @@ func (t *tool) printToken(made issued, format *output) error {
 }
 
 func (i issued) instructions() string {
-	machines := "One machine may"
+	who := "one machine"
 	if i.MaxUses > 1 {
-		machines = fmt.Sprintf("%d machines may", i.MaxUses)
+		who = fmt.Sprintf("%d machines", i.MaxUses)
 	}
 	if i.Hostname != "" {
-		machines = "Machine " + i.Hostname + " may"
-	}
-	within := ""
-	if len(i.CIDRs) > 0 {
-		within = ", from " + strings.Join(i.CIDRs, " or ")
+		who = i.Hostname
 	}
 	var text strings.Builder
-	fmt.Fprintf(&text, "# %s join group %s/%s within %s%s.\n", machines, i.Namespace, i.Group, life(i.ttl), within)
-	fmt.Fprintf(&text, "# Run on it as root (dnf install -y ./hawser-agent-*.rpm where there is no apt-get):\n\n")
+	fmt.Fprintf(&text, "# Lets %s join group %s/%s within %s.\n", who, i.Namespace, i.Group, life(i.ttl))
+	if len(i.CIDRs) > 0 {
+		fmt.Fprintf(&text, "# An address has to be in %s.\n", strings.Join(i.CIDRs, " or "))
+	}
+	text.WriteString("# Run as root on the machine; with dnf: dnf install -y ./hawser-agent*.rpm\n\n")
 	for _, command := range i.Commands {
 		text.WriteString(command + "\n")
 	}
-	fmt.Fprintf(&text, "\n# Then: hawser get machines -n %s      Changed your mind: hawser token revoke -n %s %s\n", i.Namespace, i.Namespace, i.Name)
+	fmt.Fprintf(&text, "\n# To see it come:     hawser get machines -n %s -w\n", i.Namespace)
+	fmt.Fprintf(&text, "# To end the token:   hawser token revoke -n %s %s\n", i.Namespace, i.Name)
 	return text.String()
 }
 

@@ -103,7 +103,7 @@ func Connection(err error) *Problem {
 	case clientcmd.IsEmptyConfig(err):
 		return New("kubectl config get-contexts, or --kubeconfig FILE, or export KUBECONFIG=FILE", "no cluster is configured")
 	case clientcmd.IsContextNotFound(err):
-		return New("kubectl config get-contexts", "%v", err)
+		return New("kubectl config get-contexts", "%s", strings.TrimPrefix(err.Error(), "invalid configuration: "))
 	case clientcmd.IsConfigurationInvalid(err):
 		return New("kubectl config view", "the kubeconfig is not valid: %v", err)
 	case errors.As(err, &unreachable):
