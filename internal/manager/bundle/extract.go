@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"errors"
 	"io"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -35,7 +36,8 @@ func (s *Store) extract(key facts.ProxyKey, image containerregistry.Image) (fact
 		return facts.Proxy{}, problemOf(key, "read the image's configuration", err)
 	}
 	missing := wanted()
-	found := finder{store: s, key: key, proxy: facts.Proxy{ProxyKey: key}}
+	found := finder{store: s, key: key}
+	defer found.discard()
 	for _, layer := range slices.Backward(layers) {
 		if len(missing) == 0 {
 			break
@@ -44,37 +46,32 @@ func (s *Store) extract(key facts.ProxyKey, image containerregistry.Image) (fact
 			return facts.Proxy{}, err
 		}
 	}
-	for where := range missing {
-		return facts.Proxy{}, invalid(key, "has no file /%s", where)
+	if len(missing) > 0 {
+		return facts.Proxy{}, invalid(key, "has no file /%s", slices.Min(slices.Collect(maps.Keys(missing))))
 	}
-	proxy := found.proxy
-	proxy.Version = versionOf(found.agentVersion, config.Config.Env, key.Image)
-	slices.SortFunc(proxy.Files, func(a, b facts.ProxyFile) int { return strings.Compare(a.Path, b.Path) })
-	return proxy, nil
+	return found.keep(config.Config.Env)
 }
 
-// finder collects what it finds into a proxy.
+// finder collects what it finds. Nothing counts until all is found and all layers that it came from were read to their ends.
 type finder struct {
-	store        *Store
-	key          facts.ProxyKey
-	proxy        facts.Proxy
-	agentVersion string
+	store *Store
+	key   facts.ProxyKey
+	files []*storedFile
 }
 
-// inLayer takes the missing files out of a layer. The layer is read to its end even if all are found, as its hash is checked there;
-// until then nothing that came out of it counts.
+func (f *finder) discard() {
+	for _, file := range f.files {
+		file.discard()
+	}
+}
+
+// inLayer takes the missing files out of a layer. The layer is read to its end even if all are found, as its hash is checked there.
 func (f *finder) inLayer(layer containerregistry.Layer, missing map[string]facts.ProxyFile) (err error) {
 	content, err := layer.Uncompressed()
 	if err != nil {
 		return problemOf(f.key, "read a layer", err)
 	}
 	defer func() { err = errors.Join(err, content.Close()) }()
-	var files []*storedFile
-	defer func() {
-		for _, file := range files {
-			file.discard()
-		}
-	}()
 	hidden := map[string]bool{}
 	archive := tar.NewReader(content)
 	for {
@@ -98,7 +95,7 @@ func (f *finder) inLayer(layer containerregistry.Layer, missing map[string]facts
 		if err != nil {
 			return err
 		}
-		files = append(files, stored)
+		f.files = append(f.files, stored)
 		delete(missing, where)
 	}
 	if _, err := io.Copy(io.Discard, content); err != nil {
@@ -109,21 +106,26 @@ func (f *finder) inLayer(layer containerregistry.Layer, missing map[string]facts
 			return invalid(f.key, "/%s is deleted by a layer", where)
 		}
 	}
-	return f.keep(files)
+	return nil
 }
 
-func (f *finder) keep(files []*storedFile) error {
-	for _, file := range files {
+// keep puts the files in their places and describes the proxy, but for its digest.
+func (f *finder) keep(environment []string) (facts.Proxy, error) {
+	proxy := facts.Proxy{ProxyKey: f.key}
+	agentVersion := ""
+	for _, file := range f.files {
 		if err := file.commit(f.store.blobPath(file.proxyFile.SHA256)); err != nil {
-			return err
+			return facts.Proxy{}, err
 		}
-		f.proxy.Files = append(f.proxy.Files, file.proxyFile)
-		f.proxy.MinGlibc = newer(f.proxy.MinGlibc, file.facts.minGlibc)
+		proxy.Files = append(proxy.Files, file.proxyFile)
+		proxy.MinGlibc = newer(proxy.MinGlibc, file.told.minGlibc)
 		if file.proxyFile.Role == facts.RolePilotAgent {
-			f.agentVersion = file.facts.version
+			agentVersion = file.told.version
 		}
 	}
-	return nil
+	proxy.Version = versionOf(agentVersion, environment, f.key.Image)
+	slices.SortFunc(proxy.Files, func(a, b facts.ProxyFile) int { return strings.Compare(a.Path, b.Path) })
+	return proxy, nil
 }
 
 // hide notes which missing files a whiteout deletes from the layers below (OCI image specification, layer.md, "Whiteouts").

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"debug/buildinfo"
 	"debug/elf"
+	"errors"
 	"fmt"
 	"io"
 	"regexp"
@@ -34,7 +35,8 @@ func inspect(file io.ReaderAt, architecture string) (binary, error) {
 	}
 	var told binary
 	needs, err := program.DynamicVersionNeeds()
-	if err != nil {
+	// A static program has no dynamic symbols.
+	if err != nil && !errors.Is(err, elf.ErrNoSymbols) {
 		return binary{}, fmt.Errorf("names its libraries in no readable way: %w", err)
 	}
 	for _, library := range needs {

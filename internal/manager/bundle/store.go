@@ -36,6 +36,9 @@ type Store struct {
 	dir     string
 	options Options
 
+	// swept: what a crash of an earlier process left behind is deleted.
+	swept sync.Once
+
 	// mu guards what follows.
 	mu sync.Mutex
 	// proxies that are there, by what they were asked for.
@@ -65,6 +68,7 @@ func NewStore(dir string, options Options) *Store {
 // ImageInvalid. What was once answered stays the answer until Forget, also when the tag moves in the registry.
 func (s *Store) Ensure(ctx context.Context, image, architecture string) (facts.Proxy, error) {
 	key := facts.ProxyKey{Image: image, Architecture: architecture}
+	s.swept.Do(s.sweep)
 	release, err := s.acquire(ctx, key)
 	if err != nil {
 		return facts.Proxy{}, err

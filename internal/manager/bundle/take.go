@@ -15,7 +15,7 @@ import (
 type storedFile struct {
 	*temp
 	proxyFile facts.ProxyFile
-	facts     binary
+	told      binary
 }
 
 // take reads a file, compresses and hashes it, and looks at it if it is a program.
@@ -54,7 +54,7 @@ func (s *Store) take(key facts.ProxyKey, file facts.ProxyFile, content io.Reader
 	file.SHA256 = hex.EncodeToString(hash.Sum(nil))
 	stored = &storedFile{temp: compressed, proxyFile: file}
 	if file.Executable {
-		if stored.facts, err = inspect(plain, key.Architecture); err != nil {
+		if stored.told, err = inspect(plain, key.Architecture); err != nil {
 			return nil, invalid(key, "%s: %v", file.Path, err)
 		}
 	}

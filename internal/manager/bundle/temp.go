@@ -19,11 +19,25 @@ func (s *Store) createTemp() (*temp, error) {
 			return nil, fmt.Errorf("make the proxy store: %w", err)
 		}
 	}
-	file, err := os.CreateTemp(s.dir, "partial-*")
+	file, err := os.CreateTemp(s.dir, partial)
 	if err != nil {
 		return nil, fmt.Errorf("make a file in the proxy store: %w", err)
 	}
 	return &temp{File: file}, nil
+}
+
+// partial is the pattern of the names that files have before they are complete.
+const partial = "partial-*"
+
+// sweep deletes what a crash left incomplete.
+func (s *Store) sweep() {
+	left, err := filepath.Glob(filepath.Join(s.dir, partial))
+	for _, path := range left {
+		err = errors.Join(err, os.Remove(path))
+	}
+	if err != nil {
+		s.options.Logger.Warn("incomplete files stay in the proxy store", "error", err)
+	}
 }
 
 // commit gives the file its name for good.
@@ -35,7 +49,7 @@ func (t *temp) commit(path string) error {
 	return nil
 }
 
-// discard deletes the file unless it was committed. What a crash leaves is deleted by the next pull.
+// discard deletes the file unless it was committed.
 func (t *temp) discard() {
 	if !t.committed {
 		// Closing twice and deleting what is gone are no harm here.

@@ -39,4 +39,3 @@ func (c *Controller) remove(ctx context.Context, object client.Object) error {
 	c.logger.Info("confinement of a group removed", "kind", fmt.Sprintf("%T", object), "namespace", object.GetNamespace(), "name", object.GetName())
 	return nil
 }
-

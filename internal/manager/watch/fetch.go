@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -21,19 +22,29 @@ const (
 // defaultArchitecture is pulled for a group that no machine has joined yet, so that its first join is fast.
 const defaultArchitecture = "amd64"
 
-// fetcher has the wanted images pulled, one at a time each, and tells what came of it. A proxy that was pulled once stays as it is: a tag
-// that moves in the registry reaches machines when the manager starts anew, as with pods.
+// fetcher has the wanted images pulled and tells what came of it. A proxy that was pulled once stays as it is: a tag that moves in the
+// registry reaches machines when the manager starts anew, as it reaches pods when they start anew.
 type fetcher struct {
-	proxies Proxies
+	options Options
 	// take is told what came of a pull, drop that nobody wants a proxy any more.
 	take func(facts.ProxyKey, facts.ProxyState)
 	drop func(facts.ProxyKey)
 	// wanted has capacity one and holds the newest wish.
 	wanted chan map[facts.ProxyKey]bool
+
+	// mu guards running: it is held while files are forgotten, so that nobody wants them meanwhile.
+	mu      sync.Mutex
+	running map[facts.ProxyKey]context.CancelFunc
 }
 
-func newFetcher(proxies Proxies, take func(facts.ProxyKey, facts.ProxyState), drop func(facts.ProxyKey)) *fetcher {
-	return &fetcher{proxies: proxies, take: take, drop: drop, wanted: make(chan map[facts.ProxyKey]bool, 1)}
+func newFetcher(options Options, take func(facts.ProxyKey, facts.ProxyState), drop func(facts.ProxyKey)) *fetcher {
+	return &fetcher{
+		options: options,
+		take:    take,
+		drop:    drop,
+		wanted:  make(chan map[facts.ProxyKey]bool, 1),
+		running: map[facts.ProxyKey]context.CancelFunc{},
+	}
 }
 
 // want says which proxies are wanted from now on. It returns at once, and may be called from one goroutine only.
@@ -47,26 +58,32 @@ func (f *fetcher) want(keys map[facts.ProxyKey]bool) {
 
 func (f *fetcher) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	running := map[facts.ProxyKey]context.CancelFunc{}
 	for {
 		select {
 		case <-ctx.Done():
 			return group.Wait()
 		case wanted := <-f.wanted:
+			f.mu.Lock()
 			for key := range wanted {
-				if running[key] == nil {
+				if f.running[key] == nil {
 					pull, cancel := context.WithCancel(ctx)
-					running[key] = cancel
-					group.Go(func() error { f.pull(pull, key); return nil })
+					f.running[key] = cancel
+					group.Go(func() error {
+						f.pull(pull, key)
+						<-pull.Done()
+						f.retire(ctx, key)
+						return nil
+					})
 				}
 			}
-			for key, cancel := range running {
+			for key, cancel := range f.running {
 				if !wanted[key] {
 					cancel()
-					delete(running, key)
+					delete(f.running, key)
 					f.drop(key)
 				}
 			}
+			f.mu.Unlock()
 		}
 	}
 }
@@ -74,7 +91,7 @@ func (f *fetcher) run(ctx context.Context) error {
 // pull tries until it has the proxy or nobody wants it any more.
 func (f *fetcher) pull(ctx context.Context, key facts.ProxyKey) {
 	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
-		proxy, err := f.proxies.Ensure(ctx, key.Image, key.Architecture)
+		proxy, err := f.options.Proxies.Ensure(ctx, key.Image, key.Architecture)
 		if ctx.Err() != nil {
 			return
 		}
@@ -83,13 +100,36 @@ func (f *fetcher) pull(ctx context.Context, key facts.ProxyKey) {
 			return
 		}
 		f.take(key, facts.ProxyState{Problem: problemOf(key, err)})
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+		if !pause(ctx, wait) {
 			return
-		case <-timer.C:
 		}
+	}
+}
+
+// retire has the files forgotten some time after they were wanted last, unless they are wanted again.
+func (f *fetcher) retire(ctx context.Context, key facts.ProxyKey) {
+	if !pause(ctx, f.options.Retain) {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.running[key] != nil {
+		return
+	}
+	if err := f.options.Proxies.Forget(key.Image, key.Architecture); err != nil {
+		f.options.Logger.Warn("files of a proxy that is not needed any more stay", "image", key.Image, "architecture", key.Architecture, "error", err)
+	}
+}
+
+// pause waits; it reports false if ctx ended before.
+func pause(ctx context.Context, wait time.Duration) bool {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
 	}
 }
 

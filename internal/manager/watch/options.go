@@ -25,6 +25,9 @@ type Options struct {
 	Proxies Proxies
 	// Settle is how long changes are gathered before a snapshot is made of them, 20 ms by default.
 	Settle time.Duration
+	// Retain is how long a proxy's files are kept after the last group that needed them is gone or needs others, 10 min by default:
+	// agents may be in the middle of fetching them.
+	Retain time.Duration
 	// Logger is slog.Default by default.
 	Logger *slog.Logger
 }
@@ -40,6 +43,8 @@ type Proxies interface {
 	// Ensure makes the files of the image for the architecture available and describes them. It takes as long as a pull does; a
 	// second call is answered from what is there. A failure that somebody can do something about is a *facts.Problem.
 	Ensure(ctx context.Context, image, architecture string) (facts.Proxy, error)
+	// Forget says that nobody needs the files any more; a later Ensure pulls them again.
+	Forget(image, architecture string) error
 }
 
 func (o Options) withDefaults() Options {
@@ -48,6 +53,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.GatewaySelector, "istio=eastwestgateway")
 	setDefault(&o.ResolveEvery, 30*time.Second)
 	setDefault(&o.Settle, 20*time.Millisecond)
+	setDefault(&o.Retain, 10*time.Minute)
 	setDefault(&o.Logger, slog.Default())
 	if o.Resolver == nil {
 		o.Resolver = net.DefaultResolver

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 	toolscache "k8s.io/client-go/tools/cache"
@@ -86,7 +85,7 @@ func (s *Source) Run(ctx context.Context) error {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	fetcher := newFetcher(s.options.Proxies, s.takeProxy, s.dropProxy)
+	fetcher := newFetcher(s.options, s.takeProxy, s.dropProxy)
 	resolved := make(chan struct{}, 1)
 	s.publish()
 	close(s.synced)
@@ -173,14 +172,7 @@ func (s *Source) settle(ctx context.Context) bool {
 		return false
 	case <-s.wake:
 	}
-	timer := time.NewTimer(s.options.Settle)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
+	return pause(ctx, s.options.Settle)
 }
 
 func (s *Source) publish() {
