@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/hawser-io/hawser/lab/internal/sandbox"
 )
@@ -43,6 +44,8 @@ func (c Config) apiServer() sandbox.Component {
 			"--allow-privileged=true", "--profiling=false",
 		},
 		Ready: httpReady("https://127.0.0.1:" + apiPort + "/readyz"),
+		// It would wait for the watches of pods, which end only with the sandbox.
+		Grace: 500 * time.Millisecond,
 	}
 }
 

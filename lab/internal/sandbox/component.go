@@ -18,6 +18,8 @@ type Component struct {
 	Env []string
 	// Ready returns nil once the component serves; nil means at once. It is called until then, also after a restart.
 	Ready func(ctx context.Context) error
+	// Grace is how long the program may take to end before it is killed; 0 means 5 s.
+	Grace time.Duration
 }
 
 // ComponentStatus is what is known of a component.

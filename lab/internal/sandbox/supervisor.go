@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -163,19 +164,19 @@ func (s *Supervisor) runOnce(ctx context.Context, entry *supervised, log io.Writ
 	case err := <-exited:
 		return err
 	case <-ctx.Done():
-		return terminate(process, exited)
+		return terminate(process, exited, cmp.Or(entry.component.Grace, stopGrace))
 	}
 }
 
 // terminate asks a process to end, and kills it after a grace period.
-func terminate(process process, exited <-chan error) error {
+func terminate(process process, exited <-chan error, grace time.Duration) error {
 	if err := process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
 	select {
 	case err := <-exited:
 		return err
-	case <-time.After(stopGrace):
+	case <-time.After(grace):
 	}
 	return errors.Join(process.Signal(os.Kill), <-exited)
 }
