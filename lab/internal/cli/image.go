@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/json"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -18,16 +19,20 @@ func (a *app) imagePushCommand() *cobra.Command {
 	var binary, user string
 	cmd := &cobra.Command{
 		Use:   "push NAME:TAG --binary PATH",
-		Short: "Make an image of one static binary, push it, and print its reference by digest",
+		Short: "Make an image of one static binary, push it, and print its reference",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			built, err := image.Build(image.Binary(binary, "app", user))
 			if err != nil {
 				return err
 			}
-			reference, err := image.Push(cmd.Context(), built, registryAddress(a.layout)+"/"+args[0])
+			reference := registryAddress(a.layout) + "/" + args[0]
+			digest, err := image.Push(cmd.Context(), built, reference)
 			if err != nil {
 				return err
+			}
+			if a.output == "json" {
+				return json.NewEncoder(a.out).Encode(map[string]string{"reference": reference, "digest": digest})
 			}
 			fmt.Fprintln(a.out, reference)
 			return nil
