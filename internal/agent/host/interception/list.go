@@ -1,0 +1,95 @@
+package interception
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+
+	"github.com/hawser-io/hawser/internal/agent/host/command"
+	"github.com/hawser-io/hawser/internal/agent/plan"
+)
+
+// list returns Istio's rules as text, without counters; empty if there are none. A host without the program has none.
+func (t *Traffic) list(ctx context.Context, backend plan.Backend) (string, error) {
+	var text string
+	var err error
+	if backend == plan.NFTables {
+		text, err = t.listNFTables(ctx)
+	} else {
+		text, err = t.listIPTables(ctx)
+	}
+	if errors.Is(err, exec.ErrNotFound) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("list traffic rules: %w", err)
+	}
+	return text, nil
+}
+
+func (t *Traffic) listNFTables(ctx context.Context) (string, error) {
+	tables, err := t.runner.Run(ctx, command.New("nft", "list", "tables", "inet"))
+	if err != nil {
+		return "", err
+	}
+	var script strings.Builder
+	for line := range strings.Lines(string(tables)) {
+		fields := strings.Fields(line)
+		if len(fields) != 3 {
+			continue
+		}
+		switch fields[2] {
+		case tableNAT, tableMangle, tableRaw:
+			script.WriteString("list table inet " + fields[2] + "\n")
+		}
+	}
+	if script.Len() == 0 {
+		return "", nil
+	}
+	c := command.New("nft", "--stateless", "--numeric", "-f", "-")
+	c.Input = []byte(script.String())
+	out, err := t.runner.Run(ctx, c)
+	return string(out), err
+}
+
+// listIPTables keeps the lines of Istio's chains and the jumps into them. Other programs' rules come and go.
+func (t *Traffic) listIPTables(ctx context.Context) (string, error) {
+	var found strings.Builder
+	missing := 0
+	programs := []string{"iptables-save", "ip6tables-save"}
+	for _, program := range programs {
+		out, err := t.runner.Run(ctx, command.New(program))
+		if errors.Is(err, exec.ErrNotFound) {
+			missing++
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		table := ""
+		for line := range strings.Lines(string(out)) {
+			if strings.HasPrefix(line, "*") {
+				table = program + " " + strings.TrimSpace(line)
+			}
+			if strings.HasPrefix(line, ":ISTIO_") || strings.HasPrefix(line, "-A ") && strings.Contains(line, "ISTIO_") {
+				// The counters of a chain are not part of the rules.
+				line, _, _ = strings.Cut(strings.TrimSpace(line), " [")
+				found.WriteString(table + " " + line + "\n")
+			}
+		}
+	}
+	if missing == len(programs) {
+		return "", exec.ErrNotFound
+	}
+	return found.String(), nil
+}
+
+// fingerprint tells whether the rules are the same as they were.
+func fingerprint(rules string) string {
+	sum := sha256.Sum256([]byte(rules))
+	return hex.EncodeToString(sum[:])
+}

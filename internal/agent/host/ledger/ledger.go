@@ -1,0 +1,150 @@
+// Package ledger remembers what a host was before Hawser touched it. In come records of what is about to be made or changed,
+// with what was there before; out come the same records, newest first, to undo them by. A record is durable before Record
+// returns. It touches nothing itself.
+package ledger
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// Kind of what is recorded.
+type Kind string
+
+const (
+	// Account: user and group were made.
+	Account Kind = "account"
+	// Directory was made, or had another mode or owner.
+	Directory Kind = "directory"
+	// File, or symbolic link, was made or replaced.
+	File Kind = "file"
+	// Block was added to a file of the host's.
+	Block Kind = "block"
+	// Unit was started.
+	Unit Kind = "unit"
+	// Rules were applied by a backend.
+	Rules Kind = "rules"
+	// Link was made, and the resolver was told of it.
+	Link Kind = "link"
+)
+
+// Record is one thing on the host.
+type Record struct {
+	Kind Kind `json:"kind"`
+	// Name is a path, a unit, a backend or a link.
+	Name string `json:"name"`
+	// Former is what was there before; nil if nothing was.
+	Former *Former `json:"former,omitempty"`
+}
+
+// Former is a file, directory or symbolic link as it was.
+type Former struct {
+	Mode    fs.FileMode `json:"mode"`
+	UID     int         `json:"uid"`
+	GID     int         `json:"gid"`
+	Content []byte      `json:"content,omitempty"`
+	Target  string      `json:"target,omitempty"`
+}
+
+// Ledger is a file. It is used by one process at a time.
+type Ledger struct{ path string }
+
+// New names the ledger's file, which need not exist yet.
+func New(path string) *Ledger { return &Ledger{path: path} }
+
+// Record adds a record unless the ledger has one of the same kind and name: what was there first is what counts.
+func (l *Ledger) Record(record Record) error {
+	records, err := l.read()
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(records, record.same) {
+		return nil
+	}
+	return l.write(append(records, record))
+}
+
+// Has reports whether there is a record of this kind and name.
+func (l *Ledger) Has(kind Kind, name string) (bool, error) {
+	records, err := l.read()
+	return slices.ContainsFunc(records, Record{Kind: kind, Name: name}.same), err
+}
+
+// Records returns all records, newest first.
+func (l *Ledger) Records() ([]Record, error) {
+	records, err := l.read()
+	slices.Reverse(records)
+	return records, err
+}
+
+// Strike takes a record out, since it was undone. The last one takes the file with it.
+func (l *Ledger) Strike(record Record) error {
+	records, err := l.read()
+	if err != nil {
+		return err
+	}
+	records = slices.DeleteFunc(records, record.same)
+	if len(records) > 0 {
+		return l.write(records)
+	}
+	if err := os.Remove(l.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove the ledger: %w", err)
+	}
+	return nil
+}
+
+func (r Record) same(other Record) bool { return r.Kind == other.Kind && r.Name == other.Name }
+
+func (l *Ledger) read() ([]Record, error) {
+	content, err := os.ReadFile(l.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the ledger: %w", err)
+	}
+	var records []Record
+	if err := json.Unmarshal(content, &records); err != nil {
+		return nil, fmt.Errorf("read the ledger %s: %w; it says what this host was before it joined, restore it from a backup", l.path, err)
+	}
+	return records, nil
+}
+
+func (l *Ledger) write(records []Record) (err error) {
+	content, err := json.MarshalIndent(records, "", " ")
+	if err != nil {
+		return fmt.Errorf("write the ledger: %w", err)
+	}
+	directory := filepath.Dir(l.path)
+	if err := os.MkdirAll(directory, 0o700); err != nil {
+		return fmt.Errorf("write the ledger: %w", err)
+	}
+	temporary := l.path + ".new"
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("write the ledger: %w", err)
+		}
+	}()
+	// 0600: it may hold former contents that not everybody may read.
+	file, err := os.OpenFile(temporary, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(content)
+	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(temporary, l.path); err != nil {
+		return err
+	}
+	opened, err := os.Open(directory)
+	if err != nil {
+		return err
+	}
+	return errors.Join(opened.Sync(), opened.Close())
+}

@@ -1,0 +1,136 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+
+	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
+	"github.com/hawser-io/hawser/internal/agent/host/file"
+)
+
+// Reader gets files by the hash of their content.
+type Reader interface {
+	// ReadArtifact returns the zstd-compressed form of a file, named by the SHA-256 of its uncompressed content, from an
+	// offset in the compressed form on.
+	ReadArtifact(ctx context.Context, sha256 string, offset int64) (io.ReadCloser, error)
+}
+
+// Versions is the directory with one directory for each version.
+type Versions struct {
+	directory string
+	reader    Reader
+	seen      seen
+	// step is called before each change of the file system, by which tests crash.
+	step func(string)
+}
+
+// New returns the versions in directory, which need not exist yet.
+func New(directory string, reader Reader) *Versions {
+	return &Versions{directory: directory, reader: reader, step: func(string) {}}
+}
+
+// staging is the prefix of directories that are being filled.
+const staging = ".staging-"
+
+// Install brings all files of a version here. It takes up where an earlier call was cut off, and does nothing if all is there.
+// Errors are of type *SpaceError or *ContentError, or name the file and the system's or the manager's reason.
+func (v *Versions) Install(ctx context.Context, version string, files []*hawserv1.ProxyFile) error {
+	if !legal(version) || len(files) == 0 {
+		return fmt.Errorf("install proxy version %q: the desired state names no files for it", version)
+	}
+	whole, err := v.Whole(version, files)
+	if err != nil || whole {
+		return err
+	}
+	stage := filepath.Join(v.directory, staging+version)
+	if err := os.MkdirAll(stage, 0o755); err != nil {
+		return fmt.Errorf("install proxy version %.12s: %w", version, err)
+	}
+	if err := v.checkSpace(stage, files); err != nil {
+		return err
+	}
+	for _, f := range files {
+		if !filepath.IsLocal(f.GetPath()) || !legal(f.GetSha256()) {
+			return fmt.Errorf("install proxy version %.12s: illegal file name or hash %q %q", version, f.GetPath(), f.GetSha256())
+		}
+		if err := v.installFile(ctx, stage, f); err != nil {
+			return v.explain(err, f, files)
+		}
+	}
+	return v.publish(stage, version)
+}
+
+// explain turns a full disk into an error that says how much is missing.
+func (v *Versions) explain(err error, f *hawserv1.ProxyFile, files []*hawserv1.ProxyFile) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return &SpaceError{Directory: v.directory, Need: needed(files), Err: err}
+	}
+	return fmt.Errorf("install the proxy's file %s: %w", f.GetPath(), err)
+}
+
+// publish gives the filled directory its name: from then on the version is there, whole.
+func (v *Versions) publish(stage, version string) error {
+	at := filepath.Join(v.directory, version)
+	v.step("sync " + version)
+	if err := file.SyncDirectory(stage); err != nil {
+		return fmt.Errorf("install proxy version %.12s: %w", version, err)
+	}
+	// A damaged version is in the way. A process that runs from it keeps its files.
+	v.step("remove damaged " + version)
+	if err := os.RemoveAll(at); err != nil {
+		return fmt.Errorf("install proxy version %.12s: %w", version, err)
+	}
+	v.step("rename " + version)
+	if err := os.Rename(stage, at); err != nil {
+		return fmt.Errorf("install proxy version %.12s: %w", version, err)
+	}
+	v.step("sync versions")
+	return file.SyncDirectory(v.directory)
+}
+
+// Remove deletes a version and what an interrupted Install left of it.
+func (v *Versions) Remove(version string) error {
+	if !legal(version) {
+		return fmt.Errorf("remove proxy version %q: no such name", version)
+	}
+	return errors.Join(os.RemoveAll(filepath.Join(v.directory, version)), os.RemoveAll(filepath.Join(v.directory, staging+version)))
+}
+
+// List returns the versions that have a directory, whole or being filled, by name.
+func (v *Versions) List() ([]string, error) {
+	entries, err := os.ReadDir(v.directory)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list the proxy's versions: %w", err)
+	}
+	var names []string
+	for _, entry := range entries {
+		name := entry.Name()
+		if len(name) > len(staging) && name[:len(staging)] == staging {
+			name = name[len(staging):]
+		}
+		if legal(name) && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+// legal names are hex digits: they cannot lead out of the directory.
+func legal(name string) bool {
+	for _, c := range name {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return name != ""
+}
