@@ -16,3 +16,8 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- define "hawser.image" -}}
 {{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end }}
+
+{{- /* As a label selector: "istio=eastwestgateway". Keys come sorted. */ -}}
+{{- define "hawser.gatewaySelector" -}}
+{{- range $key, $value := .Values.gateway.selector }}{{ $key }}={{ $value }},{{ end -}}
+{{- end }}
