@@ -65,8 +65,11 @@ func (w *world) joined2(change func(*v1alpha1.Machine)) {
 
 func TestUnconnectedNameIsTakenOver(t *testing.T) {
 	for name, change := range map[string]func(*v1alpha1.Machine){
-		"gone":               func(*v1alpha1.Machine) {},
-		"lost-its-key":       func(m *v1alpha1.Machine) { m.CreationTimestamp = meta.NewTime(now()); m.Spec.MachineID = "id-of-ratings-vm-1" },
+		"gone": func(*v1alpha1.Machine) {},
+		"lost-its-key": func(m *v1alpha1.Machine) {
+			m.CreationTimestamp = meta.NewTime(now())
+			m.Spec.MachineID = "id-of-ratings-vm-1"
+		},
 		"known-disconnected": func(m *v1alpha1.Machine) { connected(m); m.Status.Conditions[0].Status = meta.ConditionFalse },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,0 +1,38 @@
+package record
+
+import (
+	core "k8s.io/api/core/v1"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hawser-io/hawser/api/v1alpha1"
+)
+
+// tell makes an Event of each transition that an owner asks about afterwards: connected or not, in rotation or not, and configurations that
+// could not be made or applied.
+func tell(events Events, before, after *v1alpha1.Machine) {
+	for _, kind := range []string{v1alpha1.ConditionConnected, v1alpha1.ConditionHealthy} {
+		was := apimeta.FindStatusCondition(before.Status.Conditions, kind)
+		is := apimeta.FindStatusCondition(after.Status.Conditions, kind)
+		if is == nil || was != nil && was.Status == is.Status || was == nil && is.Status != meta.ConditionTrue {
+			continue
+		}
+		if is.Status == meta.ConditionTrue {
+			events.Eventf(after, nil, core.EventTypeNormal, kind, "Record", "%s", positive(kind))
+		} else {
+			events.Eventf(after, nil, core.EventTypeWarning, "Not"+kind, "Record", "%s: %s", is.Reason, is.Message)
+		}
+	}
+	is := apimeta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionConfigCurrent)
+	was := apimeta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionConfigCurrent)
+	if is != nil && is.Status == meta.ConditionFalse && is.Reason != reasonApplying && (was == nil || was.Reason != is.Reason) {
+		events.Eventf(after, nil, core.EventTypeWarning, is.Reason, "Record", "%s", is.Message)
+	}
+}
+
+func positive(kind string) string {
+	if kind == v1alpha1.ConditionConnected {
+		return "the agent is connected"
+	}
+	return "the machine is healthy and takes traffic"
+}

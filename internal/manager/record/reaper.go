@@ -1,0 +1,151 @@
+package record
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hawser-io/hawser/api/v1alpha1"
+)
+
+// Reaper takes machines out of rotation whose replica died with their stream, and voids the tokens of revoked machines that have no stream
+// anywhere. It runs on the leader alone.
+type Reaper struct {
+	recorder *Recorder
+	machines func(ctx context.Context) ([]v1alpha1.Machine, error)
+	managers func(ctx context.Context) (map[string]bool, error)
+	wake     <-chan struct{}
+
+	// Run's goroutine alone uses what follows.
+	suspects map[string]time.Time
+	voided   map[types.UID]bool
+}
+
+// NewReaper makes a Reaper that uses the recorder's options. machines lists all Machines, which it does not change; managers are the names of
+// the Pods of replicas that serve; wake gets a value when either may have changed.
+func NewReaper(recorder *Recorder, machines func(context.Context) ([]v1alpha1.Machine, error),
+	managers func(context.Context) (map[string]bool, error), wake <-chan struct{},
+) *Reaper {
+	return &Reaper{recorder: recorder, machines: machines, managers: managers, wake: wake}
+}
+
+// NeedLeaderElection reports true.
+func (r *Reaper) NeedLeaderElection() bool { return true }
+
+// Start is Run, as controller-runtime's manager calls it.
+func (r *Reaper) Start(ctx context.Context) error { return r.Run(ctx) }
+
+// pause keeps a burst of changes from making as many rounds; retry is for a round that failed.
+const (
+	pause = time.Second
+	retry = 5 * time.Second
+)
+
+// Run works until ctx ends.
+func (r *Reaper) Run(ctx context.Context) error {
+	r.suspects, r.voided = map[string]time.Time{}, map[types.UID]bool{}
+	for {
+		next, err := r.round(ctx)
+		if err != nil && ctx.Err() == nil {
+			r.recorder.Logger.Warn("machines of lost managers not recorded yet", "error", err)
+			next = retry
+		}
+		if !wait(ctx, pause, nil) || !wait(ctx, next, r.wake) {
+			return nil
+		}
+	}
+}
+
+// wait returns when the time is over (0: never) or the channel has a value; false when ctx ends.
+func wait(ctx context.Context, d time.Duration, wake <-chan struct{}) bool {
+	var over <-chan time.Time
+	if d > 0 {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		over = timer.C
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-over:
+	case <-wake:
+	}
+	return true
+}
+
+// round looks at all machines and returns when the next suspect's grace is over, 0 if there is none.
+func (r *Reaper) round(ctx context.Context) (time.Duration, error) {
+	managers, err := r.managers(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("list the managers: %w", err)
+	}
+	machines, err := r.machines(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("list the machines: %w", err)
+	}
+	now, next := r.recorder.Now(), time.Duration(0)
+	suspects := map[string]time.Time{}
+	var errs []error
+	for i := range machines {
+		machine := &machines[i]
+		if machine.Spec.Revoked && !r.voided[machine.UID] {
+			err := r.recorder.Tokens.Revoke(ctx, client.ObjectKeyFromObject(machine))
+			r.voided[machine.UID] = err == nil
+			errs = append(errs, err)
+		}
+		connection := machine.Status.Connection
+		if connection == nil || managers[connection.Manager] {
+			continue
+		}
+		since, known := r.suspects[connection.Session]
+		if !known {
+			since = now
+		}
+		left := r.recorder.Grace - now.Sub(since)
+		if left <= 0 {
+			err := r.recorder.abandon(ctx, machine)
+			errs = append(errs, err)
+			if err == nil {
+				continue
+			}
+			left = retry
+		}
+		suspects[connection.Session] = since
+		if next == 0 || left < next {
+			next = left
+		}
+	}
+	r.suspects = suspects
+	return next, errors.Join(errs...)
+}
+
+// abandon writes that nobody holds the machine's stream, unless another replica has taken it up.
+func (r *Recorder) abandon(ctx context.Context, seen *v1alpha1.Machine) error {
+	key := client.ObjectKeyFromObject(seen)
+	machine, err := r.liveMachine(ctx, key, seen.UID)
+	if err != nil || machine == nil {
+		return err
+	}
+	connection := machine.Status.Connection
+	if connection == nil || connection.Session != seen.Status.Connection.Session {
+		return nil
+	}
+	before := machine.DeepCopy()
+	disconnect(&machine.Status, machine.Generation, r.Now(), reasonManagerLost, "manager "+connection.Manager+", which had the agent's stream, is gone")
+	if err := r.Status.Update(ctx, machine); apierrors.IsConflict(err) {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("write the status of machine %s: %w", key, err)
+	}
+	tell(r.Events, before, machine)
+	entry, err := r.entry(ctx, machine)
+	if err != nil || entry == nil {
+		return err
+	}
+	return r.writeHealth(ctx, machine, entry, r.Now())
+}

@@ -1,0 +1,70 @@
+package record_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hawser-io/hawser/api/v1alpha1"
+	"github.com/hawser-io/hawser/internal/manager/record"
+)
+
+// reaper starts a leader that sees the managers.
+func (w *world) reaper(managers map[string]bool) chan<- struct{} {
+	wake := make(chan struct{}, 1)
+	leader := w.replica("leader")
+	list := func(context.Context) ([]v1alpha1.Machine, error) { return []v1alpha1.Machine{*w.object()}, nil }
+	w.start(record.NewReaper(leader, list, func(context.Context) (map[string]bool, error) { return managers, nil }, wake).Run)
+	return wake
+}
+
+func TestMachineOfADeadReplicaIsTakenOut(t *testing.T) {
+	inWorld(t, func(w *world) {
+		managers := map[string]bool{"pod-0": true}
+		wake := w.reaper(managers)
+		w.connect(w.replica("pod-0"), "s1", asItIs)
+		wake <- struct{}{}
+		w.pass(time.Hour)
+		w.want("its replica lives", machineUp)
+		w.api.takeWrites()
+		delete(managers, "pod-0")
+		w.stop()
+		wake = w.reaper(managers)
+		wake <- struct{}{}
+		w.pass(record.DefaultGrace - time.Second)
+		w.want("within the grace", machineUp)
+		w.pass(3 * time.Second)
+		w.want("after it", strings.Replace(down("", "ManagerLost"), " Healthy", " Connected=False(ManagerLost) Healthy", 1))
+		w.wantWrites("after it", 2)
+		w.pass(time.Hour)
+		w.wantWrites("later", 0)
+	})
+}
+
+func TestMachineThatMovedIsLeftAlone(t *testing.T) {
+	inWorld(t, func(w *world) {
+		managers := map[string]bool{"pod-1": true}
+		w.connect(w.replica("pod-0"), "s1", asItIs)
+		wake := w.reaper(managers)
+		w.pass(5 * time.Second)
+		w.connect(w.replica("pod-1"), "s2", asItIs)
+		wake <- struct{}{}
+		w.pass(time.Hour)
+		w.want("moved", strings.Replace(machineUp, "pod-0 by s1", "pod-1 by s2", 1))
+	})
+}
+
+func TestTokensOfARevokedMachineAreVoided(t *testing.T) {
+	inWorld(t, func(w *world) {
+		machine := w.object()
+		w.api.change(machine, func() { machine.Spec.Revoked = true })
+		wake := w.reaper(nil)
+		w.pass(time.Minute)
+		wake <- struct{}{}
+		w.pass(time.Minute)
+		if got := strings.Join(w.api.voided, " "); got != "shop/ratings-vm-1" {
+			t.Errorf("voided %q, want once", got)
+		}
+	})
+}

@@ -1,0 +1,101 @@
+package record
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/hawser-io/hawser/api/v1alpha1"
+)
+
+// reconcile makes status and WorkloadEntry of a machine say what is known of it here.
+func (r *Recorder) reconcile(ctx context.Context, key types.NamespacedName) error {
+	o, ok := r.observe(key)
+	if !ok {
+		return nil
+	}
+	machine, err := r.machine(ctx, o)
+	if err != nil {
+		return err
+	}
+	switch {
+	case machine == nil:
+		r.forget(o)
+		return r.removeEntry(ctx, key, o.UID)
+	case o.superseded(machine):
+		// The agent has come to another replica, which writes from now on.
+		r.forget(o)
+		o.Superseded()
+		return nil
+	case !o.lost.IsZero() && !o.claimed:
+		// It was too short to be told of.
+		r.forget(o)
+		return nil
+	}
+	c := r.circumstances(machine, o)
+	if err := r.writeStatus(ctx, machine, c); err != nil {
+		return err
+	}
+	r.claim(o)
+	if machine.Spec.Revoked {
+		if err := r.Tokens.Revoke(ctx, key); err != nil {
+			return err
+		}
+	}
+	if err := r.writeEntry(ctx, machine, c); err != nil {
+		return err
+	}
+	if c.gone {
+		r.forget(o)
+	}
+	return nil
+}
+
+// machine returns a copy of the session's Machine object, nil if it is gone. The cache is believed unless that would end the session: it
+// may be older than the session.
+func (r *Recorder) machine(ctx context.Context, o observation) (*v1alpha1.Machine, error) {
+	var machine v1alpha1.Machine
+	err := r.Cached.Get(ctx, o.Machine, &machine)
+	if err == nil && machine.UID == o.UID && machine.DeletionTimestamp == nil && !o.superseded(&machine) {
+		return &machine, nil
+	}
+	return r.liveMachine(ctx, o.Machine, o.UID)
+}
+
+// superseded: the status named this session once, and names another one now.
+func (o observation) superseded(machine *v1alpha1.Machine) bool {
+	connection := machine.Status.Connection
+	return o.claimed && connection != nil && connection.Session != o.ID
+}
+
+func (r *Recorder) liveMachine(ctx context.Context, key types.NamespacedName, uid types.UID) (*v1alpha1.Machine, error) {
+	var machine v1alpha1.Machine
+	err := r.Live.Get(ctx, key, &machine)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("read machine %s: %w", key, err)
+	case machine.UID != uid || machine.DeletionTimestamp != nil:
+		return nil, nil
+	}
+	return &machine, nil
+}
+
+// writeStatus writes the status if it changes. A conflict means that the copy was old; the next attempt has a fresh one, which may say
+// that the session is over.
+func (r *Recorder) writeStatus(ctx context.Context, machine *v1alpha1.Machine, c circumstances) error {
+	before := machine.DeepCopy()
+	machine.Status = c.status(machine)
+	if equality.Semantic.DeepEqual(before.Status, machine.Status) {
+		return nil
+	}
+	if err := r.Status.Update(ctx, machine); err != nil {
+		return fmt.Errorf("write the status of machine %s: %w", c.Machine, err)
+	}
+	tell(r.Events, before, machine)
+	return nil
+}

@@ -1,0 +1,32 @@
+package record
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hawser-io/hawser/api/v1alpha1"
+	"github.com/hawser-io/hawser/internal/manager/facts"
+)
+
+// Remove takes a machine out of the mesh for good. Traffic goes first, then what the machine could come back with; the object is last, so that
+// a removal that was cut off is finished by repeating it.
+func (r *Recorder) Remove(ctx context.Context, machine facts.Machine) error {
+	r.mu.Lock()
+	delete(r.entries, machine.NamespacedName)
+	r.mu.Unlock()
+	if err := errors.Join(r.removeEntry(ctx, machine.NamespacedName, machine.UID), r.Tokens.Revoke(ctx, machine.NamespacedName)); err != nil {
+		return err
+	}
+	object := &v1alpha1.Machine{ObjectMeta: meta.ObjectMeta{Namespace: machine.Namespace, Name: machine.Name}}
+	err := r.Writer.Delete(ctx, object, client.Preconditions{UID: &machine.UID})
+	// A conflict says that the name belongs to another machine by now.
+	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+		return fmt.Errorf("delete machine %s: %w", machine.NamespacedName, err)
+	}
+	return nil
+}

@@ -1,0 +1,95 @@
+package record
+
+import (
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"k8s.io/apimachinery/pkg/types"
+
+	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
+	"github.com/hawser-io/hawser/internal/manager/facts"
+)
+
+// Session is one stream that an agent holds to this replica.
+type Session struct {
+	// ID is unique for each stream, over all replicas.
+	ID      string
+	Machine types.NamespacedName
+	UID     types.UID
+	Since   time.Time
+	// Host is what the agent said of its host when it opened the stream.
+	Host *hawserv1.HostFacts
+	// Report is the agent's first; nil counts as one that says nothing good.
+	Report *hawserv1.Report
+	// Superseded is called, from any goroutine, when the machine turns out to have a newer stream to another replica.
+	Superseded func()
+}
+
+// Decision is what became of the machine's desired state.
+type Decision struct {
+	// Generation and Revision of the state; empty if there is a problem.
+	Generation, Revision string
+	// Problem stands in the way of a state, nil if there is one.
+	Problem *facts.Problem
+}
+
+// Entry is the book of one session.
+type Entry struct {
+	recorder *Recorder
+	session  Session
+
+	// The recorder's mu guards what follows.
+	report   *hawserv1.Report
+	decision *Decision
+	// lost is when the stream ended; zero while it stands.
+	lost time.Time
+	// claimed: the Machine's status has named this session.
+	claimed bool
+}
+
+// observation is a copy of an Entry.
+type observation struct {
+	Session
+	report   *hawserv1.Report
+	decision *Decision
+	lost     time.Time
+	claimed  bool
+}
+
+// Report takes the agent's newest report. The message must not be changed afterwards.
+func (e *Entry) Report(report *hawserv1.Report) {
+	e.change(func() bool {
+		same := proto.Equal(e.report, report)
+		e.report = report
+		return !same
+	})
+}
+
+// Decide takes what became of the machine's desired state.
+func (e *Entry) Decide(decision Decision) {
+	e.change(func() bool {
+		same := e.decision != nil && *e.decision == decision
+		e.decision = &decision
+		return !same
+	})
+}
+
+// Close ends the session. The machine keeps its health for the grace, as agents come back to another replica at once.
+func (e *Entry) Close() {
+	r := e.recorder
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.entries[e.session.Machine] != e {
+		return
+	}
+	e.lost = r.Now()
+	r.queue.AddAfter(e.session.Machine, r.Grace)
+}
+
+func (e *Entry) change(apply func() bool) {
+	e.recorder.mu.Lock()
+	defer e.recorder.mu.Unlock()
+	if apply() && e.recorder.entries[e.session.Machine] == e {
+		e.recorder.queue.Add(e.session.Machine)
+	}
+}
