@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"go.etcd.io/etcd/api/v3/version"
 	"go.etcd.io/etcd/server/v3/embed"
 )
 
@@ -18,6 +19,7 @@ func newEtcdCommand() *cobra.Command {
 	var unsafeNoFsync bool
 	cmd := &cobra.Command{
 		Use:           "etcd",
+		Version:       version.Version,
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
