@@ -12,7 +12,7 @@ import (
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
 )
 
-// DefaultDirectory is where the agent keeps its state; everything in it is readable by root alone.
+// DefaultDirectory is where the agent keeps its state; what this package keeps there is readable by root alone.
 const DefaultDirectory = "/var/lib/hawser"
 
 // ErrNone is returned for what was never stored.
@@ -35,9 +35,13 @@ func (s *Store) Directory() string { return s.directory }
 
 // Prepare makes the directories and removes leftovers of a crash. Repeating it changes nothing.
 func (s *Store) Prepare() error {
-	for _, directory := range []string{s.directory, s.path("identity"), s.path("state")} {
-		if err := os.MkdirAll(directory, 0o700); err != nil {
+	// The proxy's user passes through the outer directory, to its own files in others.
+	for directory, mode := range map[string]fs.FileMode{s.directory: 0o711, s.path("identity"): 0o700, s.path("state"): 0o700} {
+		if err := os.MkdirAll(directory, mode); err != nil {
 			return fmt.Errorf("make the agent's directory: %w", err)
+		}
+		if err := os.Chmod(directory, mode); err != nil {
+			return fmt.Errorf("restrict the agent's directory: %w", err)
 		}
 		if err := removeLeftovers(directory); err != nil {
 			return err

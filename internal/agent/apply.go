@@ -1,0 +1,129 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"runtime/debug"
+	"time"
+
+	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
+	"github.com/hawser-io/hawser/internal/agent/report"
+	"github.com/hawser-io/hawser/internal/agent/store"
+)
+
+const (
+	// drift is how often the host is looked at without news, so that what somebody else changed on it is put right.
+	drift = time.Minute
+	// Pauses between failed attempts.
+	shortestRetry = time.Second
+	longestRetry  = time.Minute
+)
+
+// applier makes the host as the mailbox wants it, one state after the other.
+type applier struct {
+	machine Machine
+	mailbox *mailbox
+	board   *report.Board
+	store   *store.Store
+	log     *slog.Logger
+	// kept is the generation that is on the disk.
+	kept string
+}
+
+// run applies until ctx ends.
+func (a *applier) run(ctx context.Context) error {
+	retry := shortestRetry
+	for {
+		pause := drift
+		if want := a.mailbox.want(); want != nil {
+			if err := a.apply(ctx, want); err != nil && ctx.Err() == nil {
+				a.log.Error("could not make the host as desired", "generation", want.GetGeneration(), "error", err, "retry", retry)
+				pause, retry = retry, min(2*retry, longestRetry)
+			} else {
+				retry = shortestRetry
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-a.mailbox.changed:
+			retry = shortestRetry
+		case <-time.After(pause + rand.N(pause/10)):
+		}
+	}
+}
+
+func (a *applier) apply(ctx context.Context, want *hawserv1.DesiredState) error {
+	generation, first := want.GetGeneration(), true
+	outcome, err := a.machine.Converge(ctx, want, func(step report.Step) {
+		a.board.Update(func(f *report.Facts) {
+			if first {
+				f.Configuration.Steps, first = nil, false
+			}
+			f.Configuration.Steps = withStep(f.Configuration.Steps, step)
+		})
+	})
+	if err == nil {
+		err = a.keep(want)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	a.board.Update(func(f *report.Facts) {
+		outcomeFacts(f, outcome)
+		if err != nil {
+			f.Configuration.Failed, f.Configuration.Reason, f.Configuration.Message = generation, reasonOf(err), err.Error()
+			if f.Configuration.Applied == generation {
+				// It was applied, and is no longer.
+				f.Configuration.Applied = ""
+			}
+			return
+		}
+		f.Configuration.Applied, f.Configuration.Failed, f.Configuration.Reason, f.Configuration.Message = generation, "", "", ""
+	})
+	if outcome.Installed {
+		// What unpacking took is a multiple of what the agent needs from now on.
+		debug.FreeOSMemory()
+	}
+	return err
+}
+
+// keep stores an applied state for the next boot.
+func (a *applier) keep(want *hawserv1.DesiredState) error {
+	if a.kept == want.GetGeneration() {
+		return nil
+	}
+	if err := a.store.KeepDesired(want); err != nil {
+		return err
+	}
+	a.kept = want.GetGeneration()
+	a.log.Info("the host is as desired", "generation", a.kept)
+	return nil
+}
+
+// outcomeFacts takes over what converging settled. The proxy's readiness is not part of it, unless another proxy runs now.
+func outcomeFacts(f *report.Facts, outcome Outcome) {
+	if f.Proxy.Slot == outcome.Proxy.Slot {
+		outcome.Proxy.Ready, outcome.Proxy.Message = f.Proxy.Ready || outcome.Proxy.Ready, f.Proxy.Message
+	}
+	f.Proxy, f.Interception, f.DNS = outcome.Proxy, outcome.Interception, outcome.DNS
+}
+
+// withStep replaces the last step if it is the same one, which has now ended, and else adds it. It makes a new list, as the old
+// one may be in use.
+func withStep(steps []report.Step, step report.Step) []report.Step {
+	if n := len(steps); n > 0 && steps[n-1].Name == step.Name && steps[n-1].Started.Equal(step.Started) {
+		steps = steps[:n-1]
+	}
+	return append(append([]report.Step{}, steps...), step)
+}
+
+func reasonOf(err error) string {
+	var reasoned interface{ Reason() string }
+	if errors.As(err, &reasoned) {
+		return reasoned.Reason()
+	}
+	return "ApplyFailed"
+}

@@ -1,0 +1,78 @@
+package agent
+
+import (
+	"sync"
+
+	"google.golang.org/protobuf/proto"
+
+	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
+)
+
+// mailbox holds the newest desired state and the newest Istio token. Latest wins: what was not taken in time is never seen.
+type mailbox struct {
+	mutex   sync.Mutex
+	state   *hawserv1.DesiredState
+	token   *hawserv1.IstioToken
+	changed chan struct{}
+}
+
+func newMailbox(state *hawserv1.DesiredState, token *hawserv1.IstioToken) *mailbox {
+	return &mailbox{state: state, token: token, changed: make(chan struct{}, 1)}
+}
+
+// putState replaces the state; its token too, if it brings one.
+func (m *mailbox) putState(state *hawserv1.DesiredState) {
+	m.mutex.Lock()
+	m.state = state
+	if state.GetToken().GetToken() != "" {
+		m.token = state.GetToken()
+	}
+	m.mutex.Unlock()
+	m.wake()
+}
+
+func (m *mailbox) putToken(token *hawserv1.IstioToken) {
+	m.mutex.Lock()
+	m.token = token
+	m.mutex.Unlock()
+	m.wake()
+}
+
+// wake makes the reader look again, at the host as well.
+func (m *mailbox) wake() {
+	select {
+	case m.changed <- struct{}{}:
+	default:
+		// It has not looked since the last time.
+	}
+}
+
+// want returns a copy of the newest state with the newest token, nil if there is no state.
+func (m *mailbox) want() *hawserv1.DesiredState {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	if m.state == nil {
+		return nil
+	}
+	want := proto.CloneOf(m.state)
+	want.Token = m.token
+	return want
+}
+
+// held says what the agent has, in the words of Hello.
+func (m *mailbox) held() (generation string, tokenExpiry int64) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	return m.state.GetGeneration(), m.token.GetExpiry()
+}
+
+// gateways are the addresses that the newest state gives for the mesh's gateway.
+func (m *mailbox) gateways() []string {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	var addresses []string
+	for _, alias := range m.state.GetMesh().GetHostAliases() {
+		addresses = append(addresses, alias.GetAddress())
+	}
+	return addresses
+}

@@ -1,0 +1,67 @@
+package agent
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/hawser-io/hawser/internal/agent/dial"
+	"github.com/hawser-io/hawser/internal/agent/notify"
+	"github.com/hawser-io/hawser/internal/agent/store"
+)
+
+// Service is the agent's own systemd service.
+type Service interface {
+	// Retire disables it and has it stopped, without waiting.
+	Retire(ctx context.Context) error
+	// ShuttingDown reports whether the host is on its way down.
+	ShuttingDown(ctx context.Context) bool
+}
+
+// Options of the daemon.
+type Options struct {
+	Store *store.Store
+	// Socket is the path of the local socket.
+	Socket string
+	// Machine makes the host's side. connect makes connections to the manager for it.
+	Machine func(connect Connect) (Machine, error)
+	Service Service
+	Notify  notify.Socket
+	// Watchdog is how often to tell systemd that the agent is alive; 0 for never.
+	Watchdog time.Duration
+	// Readiness is the URL that tells whether the proxy in a slot is ready, ProxyCertificate the path of its certificate.
+	Readiness        func(slot string) string
+	ProxyCertificate func(slot string) string
+	Log              *slog.Logger
+}
+
+// Connect is how the host's side reaches the manager.
+type Connect struct {
+	// Manager is HOST:PORT.
+	Manager  string
+	Dialer   *dial.Dialer
+	Identity func() (*store.Identity, error)
+}
+
+// Reach returns nil if a new connection to the manager can be made.
+func (c Connect) Reach(ctx context.Context) error {
+	identity, err := c.Identity()
+	if err != nil {
+		return err
+	}
+	return c.Dialer.Reach(ctx, dial.IdentityTLS(identity))
+}
+
+// withPort gives addresses the port of a HOST:PORT.
+func withPort(addresses []string, manager string) []string {
+	port := dial.DefaultPort
+	if _, given, err := net.SplitHostPort(manager); err == nil {
+		port = given
+	}
+	var list []string
+	for _, address := range addresses {
+		list = append(list, net.JoinHostPort(address, port))
+	}
+	return list
+}

@@ -1,0 +1,221 @@
+package agent
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
+	"github.com/hawser-io/hawser/internal/agent/local"
+	"github.com/hawser-io/hawser/internal/agent/store"
+)
+
+func TestStateIsAppliedReportedAndKept(t *testing.T) {
+	w := newWorld(t)
+	w.manager.Desire(state("g1"))
+	stop := w.run()
+	at := w.manager.Await(t, 0, `applied="g1" failed="" slot="a" healthy=true`)
+	w.machine.await(t, "applied=g1 token=token-g1 restored=false")
+	status := w.awaitStatus("ready", func(s local.Status) bool {
+		return s.Ready && s.Healthy && !s.Facts.Certificates.Proxy.NotAfter.IsZero()
+	})
+	if status.Machine.Name != "vm-1" || status.Manager != w.manager.Address || status.Facts.Certificates.Agent.NotAfter.IsZero() || len(status.Facts.Configuration.Steps) != 1 {
+		t.Errorf("status %+v", status)
+	}
+	w.manager.Desire(state("g2"))
+	w.manager.Await(t, at, `applied="g2"`)
+	if kept, err := w.store.Desired(); err != nil || kept.GetGeneration() != "g2" {
+		t.Errorf("kept %v, %v", kept, err)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	w.manager.Await(t, at, "bye shop/vm-1")
+}
+
+func TestBootWithoutAManager(t *testing.T) {
+	w := newWorld(t)
+	w.manager.Desire(state("g1"))
+	stop := w.run()
+	w.manager.Await(t, 0, `applied="g1"`)
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	// A reboot: the tmpfs with the token is gone, and so is the manager.
+	w.machine.applied, w.machine.token = "", nil
+	address, seen := w.manager.Address, strings.Count(w.manager.Events(), "\n")
+	w.manager.Stop(t)
+	stop = w.run()
+	w.machine.await(t, "applied=g1 token= restored=false")
+	w.awaitStatus("applied and disconnected", func(s local.Status) bool {
+		return s.Facts.Configuration.Applied == "g1" && strings.Contains(s.Facts.Connection.Error, "refuses connections")
+	})
+	w.manager.Listen(t, address)
+	w.manager.Await(t, seen, `hello shop/vm-1 generation="g1" token=0`)
+	w.machine.await(t, "applied=g1 token=token-g1 restored=false")
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTokenAloneIsHandedToTheHost(t *testing.T) {
+	w := newWorld(t)
+	w.manager.Desire(state("g1"))
+	stop := w.run()
+	at := w.manager.Await(t, 0, `applied="g1"`)
+	expiry := time.Now().Add(12 * time.Hour).Unix()
+	w.manager.SendToken(&hawserv1.IstioToken{Token: "fresh", Expiry: expiry})
+	w.machine.await(t, "applied=g1 token=fresh restored=false")
+	w.manager.Cut(status.Error(codes.Unavailable, "going away"))
+	w.manager.Await(t, at, "token="+strconv.FormatInt(expiry, 10))
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAFailureIsReportedAndTriedAgain(t *testing.T) {
+	w := newWorld(t)
+	w.machine.fail(reasoned{"NoSpace", "no space on /var/lib/hawser"})
+	w.manager.Desire(state("g1"))
+	stop := w.run()
+	at := w.manager.Await(t, 0, `failed="g1" slot="" healthy=false`)
+	if !strings.Contains(w.manager.Events(), "ConfigCurrent=False/NoSpace") {
+		t.Errorf("no reason in\n%s", w.manager.Events())
+	}
+	w.manager.Await(t, at, `applied="g1" failed=""`)
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+type reasoned struct{ reason, text string }
+
+func (r reasoned) Error() string  { return r.text }
+func (r reasoned) Reason() string { return r.reason }
+
+func TestHealthFollowsProxyAndApplication(t *testing.T) {
+	w := newWorld(t)
+	var answer atomic.Int32
+	answer.Store(http.StatusOK)
+	application := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(int(answer.Load())) }))
+	defer application.Close()
+	target, err := url.Parse(application.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := strconv.ParseUint(target.Port(), 10, 16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := state("g1")
+	want.Health = &hawserv1.Health{Probe: &hawserv1.Health_Http{Http: &hawserv1.HttpProbe{Port: uint32(port), Path: "/"}}, PeriodMilliseconds: 20, FailureThreshold: 1}
+	w.manager.Desire(want)
+	stop := w.run()
+	at := w.manager.Await(t, 0, "healthy=true")
+	answer.Store(http.StatusServiceUnavailable)
+	at = w.manager.Await(t, at, "healthy=false")
+	answer.Store(http.StatusOK)
+	at = w.manager.Await(t, at, "healthy=true")
+	w.proxyStatus.Store(http.StatusServiceUnavailable)
+	at = w.manager.Await(t, at, "healthy=false")
+	w.proxyStatus.Store(http.StatusOK)
+	at = w.manager.Await(t, at, "healthy=true")
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+
+	// An agent that is restarted says healthy in its first words, and never that it drains.
+	before := strings.Count(w.manager.Events(), "draining=true")
+	stop = w.run()
+	w.manager.Await(t, at, `hello shop/vm-1 generation="g1"`)
+	events := strings.Split(w.manager.Events(), "\n")
+	if last := events[len(events)-1]; !strings.Contains(last, "healthy=true") {
+		t.Errorf("the first words after a restart: %s", last)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	if strings.Count(w.manager.Events(), "draining=true") != before {
+		t.Errorf("a restart drained the machine:\n%s", w.manager.Events())
+	}
+}
+
+func TestShutdownDrainsFirst(t *testing.T) {
+	w := newWorld(t)
+	w.manager.Desire(state("g1"))
+	stop := w.run()
+	at := w.manager.Await(t, 0, "healthy=true")
+	w.service.shuttingDown.Store(true)
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	at = w.manager.Await(t, at, "healthy=false draining=true")
+	w.manager.Await(t, at, "bye")
+}
+
+func TestRemovedMachineLeaves(t *testing.T) {
+	w := newWorld(t)
+	w.manager.Desire(state("g1"))
+	stop := w.run()
+	w.manager.Await(t, 0, `applied="g1"`)
+	w.manager.Remove("the Machine was deleted")
+	w.awaitGone()
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	if w.machine.String() != "applied= token=token-g1 restored=true" || !w.service.retired.Load() {
+		t.Errorf("machine %s, retired %v", w.machine, w.service.retired.Load())
+	}
+	if _, err := os.Stat(w.store.Directory()); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s is still there: %v", w.store.Directory(), err)
+	}
+	if err := w.run()(); !errors.Is(err, errNotJoined) {
+		t.Errorf("running after it: %v", err)
+	}
+}
+
+// awaitGone returns once no agent answers on the socket.
+func (w *world) awaitGone() {
+	w.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+		if err := local.NewClient(w.socket).Watch(w.t.Context(), func(local.Status) bool { return true }); errors.Is(err, local.ErrNotRunning) {
+			return
+		}
+	}
+	w.t.Fatal("the agent still answers")
+}
+
+func TestCertificateIsRenewedAtHalfOfItsLife(t *testing.T) {
+	w := newWorld(t)
+	if err := w.store.Forget(); err != nil {
+		t.Fatal(err)
+	}
+	w.manager.CertificateLife(3 * time.Second)
+	w.enroll()
+	stop := w.run()
+	at := w.manager.Await(t, 0, "renew shop/vm-1")
+	w.manager.Await(t, at, "renew shop/vm-1")
+	w.manager.Cut(status.Error(codes.Unavailable, "going away"))
+	w.manager.Await(t, at, "hello shop/vm-1")
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNothingToRun(t *testing.T) {
+	w := newWorld(t)
+	w.store = store.New(t.TempDir())
+	if err := w.run()(); !errors.Is(err, errNotJoined) {
+		t.Error(err)
+	}
+}
