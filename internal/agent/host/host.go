@@ -4,6 +4,20 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
+	"github.com/hawser-io/hawser/internal/agent/host/account"
+	"github.com/hawser-io/hawser/internal/agent/host/command"
+	"github.com/hawser-io/hawser/internal/agent/host/file"
+	"github.com/hawser-io/hawser/internal/agent/host/interception"
+	"github.com/hawser-io/hawser/internal/agent/host/ledger"
+	"github.com/hawser-io/hawser/internal/agent/host/proxy"
+	"github.com/hawser-io/hawser/internal/agent/host/resolver"
+	"github.com/hawser-io/hawser/internal/agent/host/unit"
+	"github.com/hawser-io/hawser/internal/agent/plan"
 )
 
 // ArtifactReader gets the proxy's files from the manager.
@@ -15,7 +29,7 @@ type ArtifactReader interface {
 
 // Options of a Host.
 type Options struct {
-	// Root is put before every path; empty on a real machine. Tests give a directory.
+	// Root is put before the path of every file; empty on a real machine.
 	Root string
 	// Manager is HOST:PORT as it is dialled: the machine's address is the source address of the route to it.
 	Manager string
@@ -26,4 +40,105 @@ type Options struct {
 	Reachable func(ctx context.Context) error
 	// Log gets what is worth to know beside the steps; nil for nothing.
 	Log *slog.Logger
+}
+
+// users, units, traffic, lookups, versions and health are the effects beside files.
+type (
+	users interface {
+		Exists() (bool, error)
+		Create(ctx context.Context) error
+		Remove(ctx context.Context) error
+	}
+	unitStates interface {
+		States(ctx context.Context, units ...string) (map[string]unit.State, error)
+		Reload(ctx context.Context) error
+		Forget(ctx context.Context, unit string)
+	}
+	unitControl interface {
+		Start(ctx context.Context, unit string) error
+		Restart(ctx context.Context, unit string) error
+		Stop(ctx context.Context, unit string) error
+	}
+	trafficState interface {
+		Backend(ctx context.Context) (plan.Backend, string)
+		Observe(ctx context.Context, alsoIPTables bool) (plan.Interception, error)
+	}
+	trafficRules interface {
+		Apply(ctx context.Context, program string, rules plan.Rules) error
+		Confirm(ctx context.Context, rules plan.Rules, reach interception.Reach) error
+		Remove(ctx context.Context, backend plan.Backend) error
+	}
+	lookups interface {
+		Observe(ctx context.Context) (plan.Lookups, error)
+		Set(ctx context.Context, lookups plan.Lookups) error
+		Remove(ctx context.Context) error
+	}
+	versionFiles interface {
+		Install(ctx context.Context, version string, files []*hawserv1.ProxyFile) error
+		Whole(version string, files []*hawserv1.ProxyFile) (bool, error)
+		Remove(version string) error
+	}
+	versionList interface {
+		List() ([]string, error)
+	}
+	health interface {
+		Check(ctx context.Context, statusPort int) error
+		Await(ctx context.Context, statusPort int, limit time.Duration) error
+	}
+)
+
+// Host is one machine. Its methods are not to be called at the same time.
+type Host struct {
+	options Options
+	tree    *file.Tree
+	owners  file.Owners
+	ledger  *ledger.Ledger
+
+	users        users
+	unitStates   unitStates
+	unitControl  unitControl
+	trafficState trafficState
+	trafficRules trafficRules
+	lookups      lookups
+	versions     versionFiles
+	versionList  versionList
+	health       health
+	address      func(ctx context.Context) (string, error)
+	log          *slog.Logger
+}
+
+// LedgerFile is where the ledger is.
+const LedgerFile = plan.StateDirectory + "/state/ledger.json"
+
+// New returns this machine. It does no I/O.
+func New(options Options) *Host {
+	if options.Log == nil {
+		options.Log = slog.New(slog.DiscardHandler)
+	}
+	at := func(path string) string { return filepath.Join("/", options.Root, path) }
+	runner := command.Exec{}
+	systemd := unit.New(runner, at("/proc"))
+	traffic := interception.New(runner, at(plan.RunDirectory))
+	versions := proxy.New(at(plan.VersionsDirectory), options.Artifacts)
+	h := &Host{
+		options: options, owners: file.Kernel{}, log: options.Log,
+		tree:         file.New(options.Root, file.Kernel{}),
+		ledger:       ledger.New(at(LedgerFile)),
+		users:        account.New(runner, at("/etc/passwd"), at("/etc/group")),
+		unitStates:   systemd,
+		unitControl:  systemd,
+		trafficState: traffic,
+		trafficRules: traffic,
+		lookups:      resolver.New(runner, linkExists),
+		versions:     versions,
+		versionList:  versions,
+		health:       proxy.NewHealth(),
+	}
+	h.address = h.ownAddress
+	return h
+}
+
+func linkExists(name string) bool {
+	_, err := os.Stat(filepath.Join("/sys/class/net", name))
+	return err == nil
 }

@@ -53,7 +53,7 @@ func rules(want *hawserv1.DesiredState, have Observed) Rules {
 	}
 	if want.GetDns().GetEnabled() && have.Resolver == Plain {
 		r.Flags = append(r.Flags, "--redirect-dns")
-		r.Nameservers = nameservers(have.Upstream)
+		r.Nameservers = Nameservers(have.Upstream)
 	}
 	return r
 }
@@ -67,8 +67,8 @@ func sparesSSH(in *hawserv1.Interception) bool {
 	return !slices.Contains(ports, "22")
 }
 
-// nameservers are those of a resolv.conf(5), in its order.
-func nameservers(resolvConf []byte) []string {
+// Nameservers are those of a resolv.conf(5), in its order.
+func Nameservers(resolvConf []byte) []string {
 	var found []string
 	for line := range strings.Lines(string(resolvConf)) {
 		fields := strings.Fields(line)

@@ -57,16 +57,22 @@ type Ledger struct{ path string }
 // New names the ledger's file, which need not exist yet.
 func New(path string) *Ledger { return &Ledger{path: path} }
 
-// Record adds a record unless the ledger has one of the same kind and name: what was there first is what counts.
-func (l *Ledger) Record(record Record) error {
-	records, err := l.read()
+// Record adds records. One of the same kind and name that the ledger has already stays: what was there first is what counts.
+func (l *Ledger) Record(records ...Record) error {
+	known, err := l.read()
 	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(records, record.same) {
+	before := len(known)
+	for _, record := range records {
+		if !slices.ContainsFunc(known, record.same) {
+			known = append(known, record)
+		}
+	}
+	if len(known) == before {
 		return nil
 	}
-	return l.write(append(records, record))
+	return l.write(known)
 }
 
 // Has reports whether there is a record of this kind and name.

@@ -1,0 +1,154 @@
+package host
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/hawser-io/hawser/internal/agent/host/file"
+	"github.com/hawser-io/hawser/internal/agent/host/ledger"
+	"github.com/hawser-io/hawser/internal/agent/plan"
+)
+
+// Restore puts the machine back as it was, from the ledger, newest change first. It needs no network and none of the proxy's
+// binaries. What could not be undone stays in the ledger and is in the error; calling it again tries that again. An empty ledger
+// is a machine that is as it was.
+func (h *Host) Restore(ctx context.Context) error {
+	records, err := h.ledger.Records()
+	if err != nil {
+		return err
+	}
+	var failures []error
+	units := false
+	for _, record := range records {
+		units = units || record.Kind == ledger.Unit || strings.HasPrefix(record.Name, plan.UnitsDirectory)
+		if err := h.undo(ctx, record); err != nil {
+			h.log.Error("the host could not be put back", "kind", string(record.Kind), "name", record.Name, "error", err)
+			failures = append(failures, err)
+			continue
+		}
+		if err := h.ledger.Strike(record); err != nil {
+			return err
+		}
+	}
+	if units {
+		failures = append(failures, h.forgetUnits(ctx))
+	}
+	if err := errors.Join(failures...); err != nil {
+		return fmt.Errorf("put the host back: %w", err)
+	}
+	return nil
+}
+
+// forgetUnits lets systemd forget what was Hawser's. A host without systemd has nothing to forget.
+func (h *Host) forgetUnits(ctx context.Context) error {
+	for _, slot := range []plan.Slot{plan.SlotA, plan.SlotB} {
+		h.unitStates.Forget(ctx, slot.Unit())
+	}
+	if err := h.unitStates.Reload(ctx); err != nil && !errors.Is(err, exec.ErrNotFound) {
+		return err
+	}
+	return nil
+}
+
+func (h *Host) undo(ctx context.Context, record ledger.Record) error {
+	switch record.Kind {
+	case ledger.Account:
+		return h.users.Remove(ctx)
+	case ledger.Directory:
+		return h.undoDirectory(record)
+	case ledger.File:
+		return h.undoFile(record)
+	case ledger.Block:
+		return h.undoBlock(record)
+	case ledger.Unit:
+		if err := h.unitControl.Stop(ctx, record.Name); err != nil && !errors.Is(err, exec.ErrNotFound) {
+			return err
+		}
+		return nil
+	case ledger.Rules:
+		return h.trafficRules.Remove(ctx, plan.Backend(record.Name))
+	case ledger.Link:
+		return h.lookups.Remove(ctx)
+	default:
+		return fmt.Errorf("the ledger has a record of kind %q, which this agent does not know: use the version that wrote it, or a newer one", record.Kind)
+	}
+}
+
+// own tells paths that hold nothing but Hawser's: they go with all that is in them.
+func own(path string) bool {
+	for _, root := range []string{plan.ProxyDirectory, plan.RunProxyDirectory} {
+		if path == root || strings.HasPrefix(path, root+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+func (h *Host) undoDirectory(record ledger.Record) error {
+	if own(record.Name) {
+		return h.tree.RemoveAll(record.Name)
+	}
+	if record.Former != nil && record.Former.Mode.IsDir() {
+		at := h.tree.Path(record.Name)
+		if _, err := os.Lstat(at); errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		id := file.ID{UID: record.Former.UID, GID: record.Former.GID}
+		return errors.Join(h.owners.Give(at, id), os.Chmod(at, record.Former.Mode.Perm()))
+	}
+	// What others put there since stays, and the agent's own identity is the store's to forget.
+	err := h.tree.Remove(record.Name)
+	if errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, syscall.EEXIST) {
+		return nil
+	}
+	return err
+}
+
+func (h *Host) undoFile(record ledger.Record) error {
+	former := record.Former
+	switch {
+	case former == nil || own(record.Name):
+		err := h.tree.Remove(record.Name)
+		if errors.Is(err, syscall.ENOTDIR) {
+			return nil
+		}
+		return err
+	case former.Mode&fs.ModeSymlink != 0:
+		return h.tree.Link(record.Name, former.Target, file.ID{UID: former.UID, GID: former.GID})
+	case former.Mode.IsRegular():
+		return h.tree.Write(record.Name, former.Content, former.Mode.Perm(), file.ID{UID: former.UID, GID: former.GID})
+	default:
+		return nil
+	}
+}
+
+// undoBlock takes the block out of the file as it is by now: what its owner edited meanwhile stays.
+func (h *Host) undoBlock(record ledger.Record) error {
+	path, err := h.tree.Resolve(record.Name)
+	if err != nil {
+		return err
+	}
+	content, err := os.ReadFile(h.tree.Path(path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	without := plan.WithoutBlock(content)
+	if record.Former == nil && len(without) == 0 {
+		return errors.Join(h.tree.Remove(path), file.SyncDirectory(filepath.Dir(h.tree.Path(path))))
+	}
+	if bytes.Equal(without, content) {
+		return nil
+	}
+	return h.tree.Edit(record.Name, without)
+}
