@@ -67,10 +67,13 @@ func (s *Server) Serve(ctx context.Context, listener *net.UnixListener) error {
 	group.Go(func() error {
 		for {
 			connection, err := listener.AcceptUnix()
-			if ctx.Err() != nil {
+			switch {
+			case err == nil && ctx.Err() != nil:
+				// It came in the last moment: nobody would ever answer it.
+				return connection.Close()
+			case ctx.Err() != nil:
 				return nil
-			}
-			if err != nil {
+			case err != nil:
 				return fmt.Errorf("accept on the agent's socket: %w", err)
 			}
 			group.Go(func() error {
