@@ -19,11 +19,15 @@ func newEtcdCommand() *cobra.Command {
 	var unsafeNoFsync bool
 	cmd := &cobra.Command{
 		Use:           "etcd",
-		Version:       version.Version,
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			// The Kubernetes programs beside it register this flag for the whole process.
+			if flag := cmd.Flag("version"); flag != nil && flag.Changed {
+				_, err := fmt.Fprintln(cmd.OutOrStdout(), "etcd Version:", version.Version)
+				return err
+			}
 			cfg, err := etcdConfig(dataDir, client, peer)
 			if err != nil {
 				return err
