@@ -1,0 +1,169 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
+	"github.com/hawser-io/hawser/internal/manager/caller"
+	"github.com/hawser-io/hawser/internal/manager/desired"
+	"github.com/hawser-io/hawser/internal/manager/facts"
+	"github.com/hawser-io/hawser/internal/manager/istiotoken"
+	"github.com/hawser-io/hawser/internal/manager/record"
+	"github.com/hawser-io/hawser/internal/refusal"
+)
+
+// A token that could not be minted is tried again after firstRetry, then after twice as long each time up to lastRetry.
+const (
+	firstRetry = time.Second
+	lastRetry  = time.Minute
+)
+
+// mintPatience keeps a slow API server from holding up what the agent reports.
+const mintPatience = 5 * time.Second
+
+// feed knows what one machine has, and brings it what it has not.
+type feed struct {
+	service *Service
+	machine facts.Machine
+	host    *hawserv1.HostFacts
+	book    Record
+
+	// generation that the machine has, or was sent last.
+	generation string
+	// expiry and life of its token; life is 0 if it got the token from an earlier stream.
+	expiry time.Time
+	life   time.Duration
+	// account that the token is of, empty if unknown: then it is of the generation's.
+	account string
+	// retry is the wait after the last failure to mint, 0 after none; notBefore its end.
+	retry     time.Duration
+	notBefore time.Time
+}
+
+func newFeed(s *Service, machine facts.Machine, hello *hawserv1.Hello, book Record) *feed {
+	f := &feed{service: s, machine: machine, host: hello.GetHost(), book: book, generation: hello.GetGeneration()}
+	if hello.GetTokenExpiry() > 0 {
+		f.expiry = time.Unix(hello.GetTokenExpiry(), 0)
+	}
+	return f
+}
+
+// finished ends a stream without an error.
+type finished struct{}
+
+func (*finished) Error() string { return "the machine was removed" }
+
+type sender interface {
+	Context() context.Context
+	Send(*hawserv1.SyncResponse) error
+}
+
+// bring sends what the machine does not have and returns when to look again although nothing changed. A refusal means that the machine must
+// not be served any more; *finished that it was told to leave.
+func (f *feed) bring(stream sender) (time.Duration, error) {
+	snapshot := f.service.Facts()
+	machine, err := f.current(stream, snapshot)
+	if err != nil {
+		return 0, err
+	}
+	result := desired.Compute(snapshot, machine)
+	if result.Problem != nil {
+		f.book.Decide(record.Decision{Problem: result.Problem})
+	} else {
+		f.book.Decide(record.Decision{Generation: result.State.GetGeneration(), Revision: result.State.GetRevision()})
+	}
+	news := result.State != nil && result.State.GetGeneration() != f.generation
+	token := f.token(stream.Context(), snapshot.Groups[machine.GroupKey()], machine, news)
+	switch {
+	case news:
+		result.State.Token = token
+		if err := stream.Send(&hawserv1.SyncResponse{Message: &hawserv1.SyncResponse_State{State: result.State}}); err != nil {
+			return 0, err
+		}
+		f.generation = result.State.GetGeneration()
+		f.service.Meter.State()
+	case token != nil:
+		if err := stream.Send(&hawserv1.SyncResponse{Message: &hawserv1.SyncResponse_Token{Token: token}}); err != nil {
+			return 0, err
+		}
+	}
+	return f.refreshIn(), nil
+}
+
+// current returns the machine as it is now, or how its stream has to end.
+func (f *feed) current(stream sender, snapshot facts.Facts) (facts.Machine, error) {
+	machine, known := snapshot.Machines[f.machine.NamespacedName]
+	if !known || machine.UID != f.machine.UID || caller.Refuse(machine, f.machine.KeyFingerprint) != nil {
+		// The snapshot may be older than the machine: the certificate is checked against the API server's word again.
+		var err error
+		if machine, err = f.service.Callers.Machine(stream.Context()); err != nil {
+			return facts.Machine{}, f.over(stream, err)
+		}
+		if machine.UID != f.machine.UID {
+			return facts.Machine{}, refusal.New(refusal.SessionReplaced, "machine", machine.NamespacedName)
+		}
+	}
+	// What the agent said when it connected is newer than what is recorded.
+	machine.Architecture, machine.Addresses = f.host.GetArchitecture(), f.host.GetAddresses()
+	return machine, nil
+}
+
+// over tells a machine that does not exist any more to leave.
+func (f *feed) over(stream sender, err error) error {
+	if !errors.Is(err, refusal.MachineUnknown) {
+		return err
+	}
+	removed := &hawserv1.Removed{Reason: "the Machine " + f.machine.String() + " was deleted in Kubernetes"}
+	if err := stream.Send(&hawserv1.SyncResponse{Message: &hawserv1.SyncResponse_Removed{Removed: removed}}); err != nil {
+		return err
+	}
+	return &finished{}
+}
+
+// token returns a fresh token if the machine needs one, nil if not or if there is none to be had now. With news its token may be of an
+// account that the group had before.
+func (f *feed) token(ctx context.Context, group facts.Group, machine facts.Machine, news bool) *hawserv1.IstioToken {
+	now := f.service.Now()
+	if group.Name == "" || now.Before(f.notBefore) {
+		return nil
+	}
+	account := group.ServiceAccount()
+	if f.account == "" && !news {
+		f.account = account
+	}
+	if f.account == account && !istiotoken.Due(now, f.expiry, f.life) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, mintPatience)
+	defer cancel()
+	token, err := f.service.Tokens.Mint(ctx, machine, account)
+	if err != nil {
+		f.retry = min(max(2*f.retry, firstRetry), lastRetry)
+		f.notBefore = now.Add(f.retry)
+		f.service.Logger.Warn("no Istio token for the machine", "machine", machine.NamespacedName, "error", err)
+		return nil
+	}
+	f.expiry = time.Unix(token.GetExpiry(), 0)
+	f.life, f.account, f.retry, f.notBefore = f.expiry.Sub(now), account, 0, time.Time{}
+	f.service.Meter.Token()
+	return token
+}
+
+// refreshIn is when the token is due, or minting may be tried again.
+func (f *feed) refreshIn() time.Duration {
+	now := f.service.Now()
+	if !f.notBefore.IsZero() && now.Before(f.notBefore) {
+		return f.notBefore.Sub(now)
+	}
+	life := f.life
+	if life <= 0 {
+		life = istiotoken.Lifetime
+	}
+	if due := f.expiry.Add(-life / 2).Sub(now); due > 0 {
+		return due + time.Second
+	}
+	// There is no group to mint one for.
+	return lastRetry
+}

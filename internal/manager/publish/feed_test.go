@@ -1,0 +1,150 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	networking "istio.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
+	"github.com/hawser-io/hawser/internal/manager/facts"
+	"github.com/hawser-io/hawser/internal/manager/record"
+)
+
+// tokens follows the tokens that one machine is sent, on a clock that stands unless it is moved. There is no state, as there is no revision.
+type tokens struct {
+	t       *testing.T
+	clock   time.Time
+	facts   facts.Facts
+	machine facts.Machine
+	life    time.Duration
+	err     error
+	minted  int
+	sent    int
+	feed    *feed
+}
+
+func newTokens(t *testing.T, hello *hawserv1.Hello) *tokens {
+	t.Helper()
+	key := types.NamespacedName{Namespace: "shop", Name: "vm"}
+	k := &tokens{t: t, clock: time.Unix(1_800_000_000, 0), life: 24 * time.Hour, machine: facts.Machine{NamespacedName: key, Group: "ratings"}}
+	k.facts.Machines = map[types.NamespacedName]facts.Machine{key: k.machine}
+	k.account("ratings")
+	service := NewService(Options{
+		Facts: func() facts.Facts { return k.facts }, Tokens: k, Now: func() time.Time { return k.clock }, Logger: slog.New(slog.DiscardHandler),
+	})
+	k.feed = newFeed(service, k.machine, hello, deaf{})
+	return k
+}
+
+func (k *tokens) account(name string) {
+	key := types.NamespacedName{Namespace: "shop", Name: "ratings"}
+	k.facts.Groups = map[types.NamespacedName]facts.Group{key: {
+		NamespacedName: key, Spec: &networking.WorkloadGroup{Template: &networking.WorkloadEntry{ServiceAccount: name}},
+	}}
+}
+
+func (k *tokens) Mint(context.Context, facts.Machine, string) (*hawserv1.IstioToken, error) {
+	if k.err != nil {
+		return nil, k.err
+	}
+	k.minted++
+	return &hawserv1.IstioToken{Token: fmt.Sprint(k.minted), Expiry: k.clock.Add(k.life).Unix()}, nil
+}
+
+func (k *tokens) Context() context.Context { return k.t.Context() }
+
+func (k *tokens) Send(r *hawserv1.SyncResponse) error {
+	if r.GetToken() != nil {
+		k.sent++
+	}
+	return nil
+}
+
+// look wants a number of tokens sent, and returns when to look again.
+func (k *tokens) look(when string, want int) time.Duration {
+	k.t.Helper()
+	k.sent = 0
+	next, err := k.feed.bring(k)
+	if err != nil || k.sent != want {
+		k.t.Errorf("%s: %d tokens, %v; want %d", when, k.sent, err, want)
+	}
+	return next
+}
+
+func TestTokenIsRefreshedAtHalfItsLife(t *testing.T) {
+	k := newTokens(t, &hawserv1.Hello{})
+	next := k.look("a machine without a token", 1)
+	if next < 12*time.Hour || next > 12*time.Hour+time.Minute {
+		t.Errorf("looks again in %v", next)
+	}
+	k.look("at once", 0)
+	k.clock = k.clock.Add(11 * time.Hour)
+	k.look("before", 0)
+	k.clock = k.clock.Add(time.Hour + time.Second)
+	k.look("at half its life", 1)
+}
+
+func TestTokenOfAnEarlierStreamIsKept(t *testing.T) {
+	k := newTokens(t, &hawserv1.Hello{TokenExpiry: 1_800_000_000 + 20*3600})
+	next := k.look("20 of 24 hours left", 0)
+	k.clock = k.clock.Add(next)
+	k.look("when it said", 1)
+}
+
+func TestShortLivedTokensAreRefreshedInTime(t *testing.T) {
+	k := newTokens(t, &hawserv1.Hello{})
+	k.life = time.Hour
+	next := k.look("a server that grants an hour", 1)
+	if next > 31*time.Minute {
+		t.Errorf("looks again in %v", next)
+	}
+	k.look("at once", 0)
+	k.clock = k.clock.Add(next)
+	k.look("then", 1)
+}
+
+func TestAnotherServiceAccountNeedsAnotherToken(t *testing.T) {
+	k := newTokens(t, &hawserv1.Hello{})
+	k.look("first", 1)
+	k.account("other")
+	k.look("other account", 1)
+	k.look("same account", 0)
+}
+
+func TestFailedMintIsTriedAgainLaterAndLater(t *testing.T) {
+	k := newTokens(t, &hawserv1.Hello{})
+	k.err = errors.New("no such account")
+	var waits []time.Duration
+	for range 9 {
+		next := k.look("failing", 0)
+		waits = append(waits, next)
+		k.clock = k.clock.Add(next)
+	}
+	if got := fmt.Sprint(waits); got != "[1s 2s 4s 8s 16s 32s 1m0s 1m0s 1m0s]" {
+		t.Errorf("waits %s", got)
+	}
+	k.err = nil
+	k.look("healed", 1)
+}
+
+func TestNoGroupNoToken(t *testing.T) {
+	k := newTokens(t, &hawserv1.Hello{})
+	k.facts.Groups = nil
+	if next := k.look("no group", 0); next != lastRetry {
+		t.Errorf("looks again in %v", next)
+	}
+}
+
+type deaf struct{}
+
+var _ Record = deaf{}
+
+func (deaf) Report(*hawserv1.Report) {}
+func (deaf) Decide(record.Decision)  {}
+func (deaf) Close()                  {}

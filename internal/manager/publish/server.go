@@ -1,0 +1,41 @@
+package publish
+
+import (
+	"crypto/tls"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
+)
+
+// Bounds of a connection. Thousands of streams are idle most of the time, so what each holds is small: buffers are shared between writes, and
+// reads have the room of a frame's head and a report.
+const (
+	maxRequest  = 256 << 10
+	readBuffer  = 4 << 10
+	writeBuffer = 32 << 10
+	// maxStreams of one connection: an agent has one Sync and a few downloads.
+	maxStreams = 16
+	// pingAfter and pingTimeout: a link that was cut is noticed within 15 s by either end.
+	pingAfter   = 10 * time.Second
+	pingTimeout = 5 * time.Second
+	// minPing is how often agents may ping; theirs is the same interval, which a timer may undercut a little.
+	minPing          = 5 * time.Second
+	handshakeTimeout = 10 * time.Second
+)
+
+// NewServer makes a gRPC server for agents with the TLS side of a manager.
+func NewServer(config *tls.Config) *grpc.Server {
+	return grpc.NewServer(
+		grpc.Creds(credentials.NewTLS(config)),
+		grpc.ConnectionTimeout(handshakeTimeout),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingAfter, Timeout: pingTimeout}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
+		grpc.MaxRecvMsgSize(maxRequest),
+		grpc.MaxConcurrentStreams(maxStreams),
+		grpc.ReadBufferSize(readBuffer),
+		grpc.WriteBufferSize(writeBuffer),
+		grpc.SharedWriteBuffer(true),
+	)
+}

@@ -1,0 +1,143 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"google.golang.org/grpc"
+
+	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
+	"github.com/hawser-io/hawser/internal/manager/bundle"
+	"github.com/hawser-io/hawser/internal/manager/facts"
+	"github.com/hawser-io/hawser/internal/manager/record"
+	"github.com/hawser-io/hawser/internal/refusal"
+)
+
+// Callers tells who calls; *caller.Checker is one. Errors are refusals.
+type Callers interface {
+	// Machine is the machine that calls.
+	Machine(ctx context.Context) (facts.Machine, error)
+}
+
+// Tokens mints Istio tokens; *istiotoken.Minter is one.
+type Tokens interface {
+	Mint(ctx context.Context, machine facts.Machine, serviceAccount string) (*hawserv1.IstioToken, error)
+}
+
+// File is the zstd form of a proxy's file; *bundle.Artifact is one.
+type File interface {
+	io.ReaderAt
+	io.Closer
+	// Size in bytes.
+	Size() int64
+}
+
+// Record is the book of a session; *record.Entry is one.
+type Record interface {
+	Report(*hawserv1.Report)
+	Decide(record.Decision)
+	Close()
+}
+
+// Options are what a Service works with; all are required but Meter.
+type Options struct {
+	Hub     *Hub
+	Facts   func() facts.Facts
+	Callers Callers
+	Tokens  Tokens
+	// OpenFile opens a proxy's file by the hash of its content. It fails with bundle.ErrUnknown if there is none.
+	OpenFile func(sha256 string) (File, error)
+	// Open begins the book of a session.
+	Open func(record.Session) Record
+	// Remove takes a machine out of the mesh for good.
+	Remove func(context.Context, facts.Machine) error
+	Now    func() time.Time
+	Logger *slog.Logger
+	Meter  Meter
+}
+
+// Meter hears what is sent; nil functions hear nothing.
+type Meter struct {
+	// State of a generation, Token, and Bytes of files.
+	State, Token func()
+	Bytes        func(int)
+}
+
+// Service is the MachineService.
+type Service struct {
+	hawserv1.UnimplementedMachineServiceServer
+	Options
+}
+
+// NewService makes the service.
+func NewService(options Options) *Service {
+	m := &options.Meter
+	if m.State == nil {
+		m.State = func() {}
+	}
+	if m.Token == nil {
+		m.Token = func() {}
+	}
+	if m.Bytes == nil {
+		m.Bytes = func(int) {}
+	}
+	return &Service{Options: options}
+}
+
+// Leave takes the calling machine out of the mesh for good.
+func (s *Service) Leave(ctx context.Context, _ *hawserv1.LeaveRequest) (*hawserv1.LeaveResponse, error) {
+	machine, err := s.Callers.Machine(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Remove(ctx, machine); err != nil {
+		s.Logger.Error("machine could not be removed", "machine", machine.NamespacedName, "error", err)
+		return nil, refusal.New(refusal.ManagerBusy, "action", "remove machine "+machine.String()).Because(err)
+	}
+	s.Logger.Info("machine left", "machine", machine.NamespacedName)
+	return &hawserv1.LeaveResponse{}, nil
+}
+
+// piece is the most that one message of a file holds.
+const piece = 256 << 10
+
+// ReadArtifact sends the zstd form of a file from an offset on. Any machine may have any proxy's files: they are the bytes of a public image.
+func (s *Service) ReadArtifact(request *hawserv1.ReadArtifactRequest, stream grpc.ServerStreamingServer[hawserv1.ReadArtifactResponse]) error {
+	if _, err := s.Callers.Machine(stream.Context()); err != nil {
+		return err
+	}
+	file, err := s.OpenFile(request.GetSha256())
+	if errors.Is(err, bundle.ErrUnknown) {
+		return refusal.New(refusal.ArtifactUnknown, "sha256", fmt.Sprintf("%.64q", request.GetSha256()))
+	}
+	if err != nil {
+		return refusal.New(refusal.ManagerBusy, "action", "open a proxy's file").Because(err)
+	}
+	// Only reads are made: there is nothing that closing could lose.
+	defer func() { _ = file.Close() }()
+	if request.GetOffset() < 0 || request.GetOffset() > file.Size() {
+		return refusal.New(refusal.RequestInvalid, "error", fmt.Sprintf("offset %d is not within the file's %d bytes", request.GetOffset(), file.Size()), "version", "")
+	}
+	return s.sendFile(stream, file, request.GetOffset())
+}
+
+func (s *Service) sendFile(stream grpc.ServerStreamingServer[hawserv1.ReadArtifactResponse], file File, offset int64) error {
+	buffer := make([]byte, min(piece, file.Size()-offset))
+	for offset < file.Size() {
+		n, err := file.ReadAt(buffer[:min(piece, file.Size()-offset)], offset)
+		if err != nil && !errors.Is(err, io.EOF) || n == 0 {
+			return refusal.New(refusal.ManagerBusy, "action", "read a proxy's file").Because(err)
+		}
+		// Send has encoded the message when it returns, so the buffer can be used again.
+		if err := stream.Send(&hawserv1.ReadArtifactResponse{Data: buffer[:n]}); err != nil {
+			return err
+		}
+		s.Meter.Bytes(n)
+		offset += int64(n)
+	}
+	return nil
+}

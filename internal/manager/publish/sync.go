@@ -1,0 +1,140 @@
+package publish
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"time"
+
+	"google.golang.org/grpc"
+
+	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
+	"github.com/hawser-io/hawser/internal/manager/record"
+	"github.com/hawser-io/hawser/internal/refusal"
+)
+
+// helloPatience is how long an agent may take to say hello.
+const helloPatience = 10 * time.Second
+
+type syncStream = grpc.BidiStreamingServer[hawserv1.SyncRequest, hawserv1.SyncResponse]
+
+// Sync holds a machine's stream until either side ends it, the machine opens another one, is revoked or deleted.
+func (s *Service) Sync(stream syncStream) error {
+	machine, err := s.Callers.Machine(stream.Context())
+	if err != nil {
+		return err
+	}
+	incoming := receive(stream)
+	hello, err := awaitHello(stream.Context(), incoming)
+	if err != nil {
+		return err
+	}
+	session := newSession(machine.NamespacedName)
+	if err := s.Hub.enter(session); err != nil {
+		return err
+	}
+	defer s.Hub.leave(session)
+	book := s.Open(record.Session{
+		ID: rand.Text(), Machine: machine.NamespacedName, UID: machine.UID, Since: s.Now(), Host: hello.GetHost(), Report: hello.GetReport(),
+		Superseded: func() { session.end(refusal.New(refusal.SessionReplaced, "machine", machine.NamespacedName)) },
+	})
+	defer book.Close()
+	s.Logger.Info("machine connected", "machine", machine.NamespacedName, "agent", hello.GetHost().GetAgentVersion())
+	err = s.serve(stream, incoming, session, newFeed(s, machine, hello, book))
+	s.Logger.Info("machine disconnected", "machine", machine.NamespacedName, "error", err)
+	return err
+}
+
+// serve sends what the machine does not have and records what it reports. All sending is done here, as a stream allows one sender.
+func (s *Service) serve(stream syncStream, incoming <-chan message, session *session, feed *feed) error {
+	for {
+		refresh, err := feed.bring(stream)
+		if over := (*finished)(nil); errors.As(err, &over) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := s.await(stream.Context(), incoming, session, feed, refresh); err != nil {
+			return err
+		}
+	}
+}
+
+// await returns nil when there may be something to send.
+func (s *Service) await(ctx context.Context, incoming <-chan message, session *session, feed *feed, refresh time.Duration) error {
+	timer := time.NewTimer(refresh)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case reason := <-session.ended:
+			return reason
+		case <-session.wake:
+			return nil
+		case <-timer.C:
+			return nil
+		case m := <-incoming:
+			if m.err != nil {
+				return m.err
+			}
+			if report := m.request.GetReport(); report != nil {
+				feed.book.Report(report)
+			}
+		}
+	}
+}
+
+// message is what comes up a stream: a request, or the end.
+type message struct {
+	request *hawserv1.SyncRequest
+	err     error
+}
+
+// receive reads a stream until it ends. gRPC ends it when the handler returns, so the goroutine never outlives the connection; the handler cannot
+// wait for it, as it is the handler's return that ends it.
+func receive(stream syncStream) <-chan message {
+	incoming := make(chan message)
+	go func() {
+		for {
+			request, err := stream.Recv()
+			if errors.Is(err, io.EOF) {
+				err = errClosed
+			}
+			select {
+			case incoming <- message{request, err}:
+			case <-stream.Context().Done():
+				return
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return incoming
+}
+
+// errClosed: the agent has closed its side, which it does when it stops.
+var errClosed = errors.New("the agent closed the stream")
+
+func awaitHello(ctx context.Context, incoming <-chan message) (*hawserv1.Hello, error) {
+	timer := time.NewTimer(helloPatience)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-timer.C:
+		return nil, refusal.New(refusal.RequestInvalid, "error", "the agent opened a stream and did not say hello", "version", "")
+	case m := <-incoming:
+		if m.err != nil {
+			return nil, m.err
+		}
+		hello := m.request.GetHello()
+		if hello == nil {
+			return nil, refusal.New(refusal.RequestInvalid, "error", "the first message of a stream is not a hello", "version", "")
+		}
+		return hello, nil
+	}
+}
