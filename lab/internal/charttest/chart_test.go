@@ -78,6 +78,7 @@ istio: {namespace: istio-control}
 clusterDomain: example.internal
 rbac: {aggregate: false}
 log: {level: debug}
+registry: {plainHTTP: true}
 networkPolicy: {metricsFrom: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]}
 podDisruptionBudget: {maxUnavailable: 50%}
 metrics: {podMonitor: {enabled: true, labels: {release: prometheus}}}

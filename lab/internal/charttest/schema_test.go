@@ -20,6 +20,7 @@ func TestSchemaRefuses(t *testing.T) {
 		"port-range":          {"gateway: {port: 70000}", "maximum: got 70,000, want 65,535"},
 		"namespace":           {"istio: {namespace: Istio_System}", "does not match pattern"},
 		"log-level":           {"log: {level: loud}", "value must be one of"},
+		"plain-http-text":     {"registry: {plainHTTP: 'yes'}", "got string, want boolean"},
 		"size":                {"cache: {sizeLimit: much}", "does not match pattern"},
 		"open-peer":           {"networkPolicy: {metricsFrom: [{}]}", "minProperties: got 0, want 1"},
 		"disruption-percent":  {"podDisruptionBudget: {maxUnavailable: half}", "does not match pattern"},
