@@ -66,7 +66,7 @@ func (c *collector) set(object client.Object) bool {
 	case *v1alpha1.MachinePolicy:
 		return c.setPolicy(o)
 	case *v1alpha1.Machine:
-		return replace(&c.machines, client.ObjectKeyFromObject(o), machineOf(o))
+		return replace(&c.machines, client.ObjectKeyFromObject(o), MachineOf(o))
 	case *core.ConfigMap:
 		changed := c.control.setConfigMap(c.istioNamespace, o)
 		if o.Name == rootConfigMap {
@@ -178,7 +178,8 @@ func comparePolicy(policy *v1alpha1.MachinePolicy, name string) int {
 	return strings.Compare(policy.Name, name)
 }
 
-func machineOf(o *v1alpha1.Machine) facts.Machine {
+// MachineOf is what the facts have of a Machine. What it leads to is shared with the object.
+func MachineOf(o *v1alpha1.Machine) facts.Machine {
 	return facts.Machine{
 		NamespacedName: client.ObjectKeyFromObject(o),
 		UID:            o.UID,
