@@ -71,7 +71,7 @@ func open(options Options) (*daemon, error) {
 	d.lookedProxy = sync.OnceFunc(func() { close(d.proxyLooked) })
 	d.lookedApplication = sync.OnceFunc(func() { close(d.applicationLooked) })
 	d.mailbox = newMailbox(state, nil)
-	d.dialer = dial.New(d.enrollment.Manager, func() []string { return withPort(d.mailbox.gateways(), d.enrollment.Manager) })
+	d.dialer = dial.New(d.enrollment.Manager, func() []string { return d.mailbox.gateways(d.enrollment.Manager) })
 	if d.machine, err = options.Machine(Connect{Manager: d.enrollment.Manager, Dialer: d.dialer, Identity: options.Store.Identity}); err != nil {
 		return nil, err
 	}

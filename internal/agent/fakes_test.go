@@ -15,6 +15,7 @@ import (
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
 	"github.com/hawser-io/hawser/internal/agent/local"
 	"github.com/hawser-io/hawser/internal/agent/managertest"
+	"github.com/hawser-io/hawser/internal/agent/progress"
 	"github.com/hawser-io/hawser/internal/agent/report"
 	"github.com/hawser-io/hawser/internal/agent/store"
 
@@ -141,7 +142,7 @@ func newWorld(t *testing.T) *world {
 // enroll joins without following: the daemon is started by the test.
 func (w *world) enroll() {
 	w.t.Helper()
-	joiner := &join.Joiner{Store: w.store, Host: joining{}, Enroller: join.Manager{}, Service: joining{}, Agent: joining{}, Progress: join.NewPrinter(w.t.Output(), false)}
+	joiner := &join.Joiner{Store: w.store, Host: joining{}, Enroller: join.Manager{}, Service: joining{}, Agent: joining{}, Progress: progress.New(w.t.Output(), false)}
 	if _, err := joiner.Run(w.t.Context(), join.Request{Manager: w.manager.Address, Token: w.manager.Token()}); err != nil {
 		w.t.Fatal(err)
 	}

@@ -1,11 +1,13 @@
 package agent
 
 import (
+	"net"
 	"sync"
 
 	"google.golang.org/protobuf/proto"
 
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
+	"github.com/hawser-io/hawser/internal/agent/dial"
 )
 
 // mailbox holds the newest desired state and the newest Istio token. Latest wins: what was not taken in time is never seen.
@@ -66,13 +68,23 @@ func (m *mailbox) held() (generation string, tokenExpiry int64) {
 	return m.state.GetGeneration(), m.token.GetExpiry()
 }
 
-// gateways are the addresses that the newest state gives for the mesh's gateway.
-func (m *mailbox) gateways() []string {
+// gateways are the further addresses of the manager, given as HOST:PORT, that the newest state knows.
+func (m *mailbox) gateways(manager string) []string {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
+	return Gateways(m.state, manager)
+}
+
+// Gateways are the addresses that a state gives for the mesh's gateway, with the port of the manager's (HOST:PORT), which is
+// behind it. They serve when the manager's name does not resolve, or still resolves to where the gateway was.
+func Gateways(state *hawserv1.DesiredState, manager string) []string {
+	port := dial.DefaultPort
+	if _, given, err := net.SplitHostPort(manager); err == nil {
+		port = given
+	}
 	var addresses []string
-	for _, alias := range m.state.GetMesh().GetHostAliases() {
-		addresses = append(addresses, alias.GetAddress())
+	for _, alias := range state.GetMesh().GetHostAliases() {
+		addresses = append(addresses, net.JoinHostPort(alias.GetAddress(), port))
 	}
 	return addresses
 }

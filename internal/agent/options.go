@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"log/slog"
-	"net"
 	"time"
 
 	"github.com/hawser-io/hawser/internal/agent/dial"
@@ -51,17 +50,4 @@ func (c Connect) Reach(ctx context.Context) error {
 		return err
 	}
 	return c.Dialer.Reach(ctx, dial.IdentityTLS(identity))
-}
-
-// withPort gives addresses the port of a HOST:PORT.
-func withPort(addresses []string, manager string) []string {
-	port := dial.DefaultPort
-	if _, given, err := net.SplitHostPort(manager); err == nil {
-		port = given
-	}
-	var list []string
-	for _, address := range addresses {
-		list = append(list, net.JoinHostPort(address, port))
-	}
-	return list
 }

@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -18,6 +17,7 @@ import (
 
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
 	"github.com/hawser-io/hawser/internal/agent/address"
+	"github.com/hawser-io/hawser/internal/agent/host/glibc"
 	"github.com/hawser-io/hawser/internal/version"
 )
 
@@ -34,7 +34,7 @@ func Observe(ctx context.Context, manager string) (*hawserv1.HostFacts, error) {
 		Architecture:    runtime.GOARCH,
 		OperatingSystem: operatingSystem("/"),
 		KernelVersion:   kernel,
-		GlibcVersion:    glibc(ctx),
+		GlibcVersion:    glibc.Version(""),
 		AgentVersion:    version.Get().Version,
 		Addresses:       addresses,
 		UnixTime:        time.Now().Unix(),
@@ -80,16 +80,4 @@ func unquoted(value string) string {
 		return plain
 	}
 	return strings.Trim(value, `'"`)
-}
-
-// glibc returns the version of the GNU C library ("2.36"), empty where there is none. getconf is part of it.
-func glibc(ctx context.Context) string {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	output, err := exec.CommandContext(ctx, "getconf", "GNU_LIBC_VERSION").Output()
-	if err != nil {
-		return ""
-	}
-	_, version, _ := strings.Cut(strings.TrimSpace(string(output)), " ")
-	return version
 }

@@ -10,6 +10,7 @@ import (
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
 	"github.com/hawser-io/hawser/internal/agent/local"
 	"github.com/hawser-io/hawser/internal/agent/managertest"
+	"github.com/hawser-io/hawser/internal/agent/progress"
 	"github.com/hawser-io/hawser/internal/agent/report"
 	"github.com/hawser-io/hawser/internal/agent/store"
 )
@@ -134,7 +135,7 @@ func (w *world) join(ctx context.Context, request Request, moment int) (err erro
 			panic(r)
 		}
 	}()
-	joiner := &Joiner{Store: fakeStore{w.store, death}, Host: w.host, Enroller: killedEnroller{death}, Service: w.host, Agent: w.host, Progress: NewPrinter(&w.output, false)}
+	joiner := &Joiner{Store: fakeStore{w.store, death}, Host: w.host, Enroller: killedEnroller{death}, Service: w.host, Agent: w.host, Progress: progress.New(&w.output, false)}
 	_, err = joiner.Run(ctx, request)
 	return err
 }

@@ -56,6 +56,14 @@ type Agent interface {
 	Watch(ctx context.Context, see func(local.Status) bool) error
 }
 
+// Progress shows what a join does; progress.Printer does.
+type Progress interface {
+	Begin(what string)
+	Done(what string)
+	Took(what string, duration time.Duration)
+	Note(what string)
+}
+
 // Joiner joins one host.
 type Joiner struct {
 	Store    Store

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/agent/dial"
 	"github.com/hawser-io/hawser/internal/agent/local"
+	"github.com/hawser-io/hawser/internal/agent/progress"
 	"github.com/hawser-io/hawser/internal/agent/report"
 	"github.com/hawser-io/hawser/internal/agent/store"
 	"github.com/hawser-io/hawser/internal/identity"
@@ -172,7 +173,7 @@ func TestFollowingGivesUpWithTheReason(t *testing.T) {
 	failed.Facts.Connection.Up = true
 	failed.Facts.Configuration = report.Configuration{Desired: "g1", Failed: "g1", Message: "no space on /var/lib/hawser"}
 	for _, status := range []local.Status{turnedAway, failed} {
-		watcher := &follower{progress: NewPrinter(&strings.Builder{}, false)}
+		watcher := &follower{progress: progress.New(&strings.Builder{}, false)}
 		watcher.see(status)
 		if watcher.failing() == "" || watcher.failing() != missing(status) || watcher.patience() <= stuck-time.Second {
 			t.Errorf("failing %q, missing %q, patience %s", watcher.failing(), missing(status), watcher.patience())

@@ -1,22 +1,11 @@
-package join
+// Package progress prints what a command does, step by step, for a person who waits for it. It knows nothing of the steps.
+package progress
 
 import (
 	"fmt"
 	"io"
 	"time"
 )
-
-// Progress shows what a join does. Begin may be followed by Done, by another Begin, or by nothing.
-type Progress interface {
-	// Begin says what is under way.
-	Begin(what string)
-	// Done says what was reached; it took the time since the last Done.
-	Done(what string)
-	// Took is Done for something whose duration is known.
-	Took(what string, duration time.Duration)
-	// Note says something that did not work and is tried again.
-	Note(what string)
-}
 
 // Printer prints progress: a line for each step that is done and, on a terminal, the one under way.
 type Printer struct {
@@ -27,24 +16,25 @@ type Printer struct {
 	noted string
 }
 
-var _ Progress = (*Printer)(nil)
-
-// NewPrinter returns a printer whose first step begins now.
-func NewPrinter(w io.Writer, terminal bool) *Printer {
+// New returns a printer on w, which is a terminal or not; its first step begins now.
+func New(w io.Writer, terminal bool) *Printer {
 	return &Printer{w: w, terminal: terminal, last: time.Now()}
 }
 
 // eraseLine puts the cursor back to the start of the line and empties the line (ECMA-48 EL).
 const eraseLine = "\r\x1b[K"
 
+// Begin says what is under way. It is followed by Done, by another Begin, or by nothing.
 func (p *Printer) Begin(what string) {
 	if p.terminal {
 		p.print("%s  … %s", eraseLine, what)
 	}
 }
 
+// Done says what was reached; it took the time since the last one.
 func (p *Printer) Done(what string) { p.Took(what, time.Since(p.last)) }
 
+// Took is Done for something whose duration is known.
 func (p *Printer) Took(what string, duration time.Duration) {
 	p.last, p.noted = time.Now(), ""
 	if p.terminal {
@@ -54,15 +44,27 @@ func (p *Printer) Took(what string, duration time.Duration) {
 	p.print("  ✓ %-56s %6.1f s\n", what, duration.Seconds())
 }
 
+// Note says something that did not work and is tried again; the same words once.
 func (p *Printer) Note(what string) {
-	if what == p.noted {
-		return
+	if what != p.noted {
+		p.noted = what
+		p.Remark(what + "; trying again")
 	}
-	p.noted = what
+}
+
+// Remark says something that did not work and that the rest goes on without.
+func (p *Printer) Remark(what string) {
 	if p.terminal {
 		p.print("%s", eraseLine)
 	}
-	p.print("  · %s; trying again\n", what)
+	p.print("  · %s\n", what)
+}
+
+// Close takes away what was under way, so that an error starts on a line of its own.
+func (p *Printer) Close() {
+	if p.terminal {
+		p.print("%s", eraseLine)
+	}
 }
 
 // print ignores the writer's errors: a join goes on when nobody reads what it says.

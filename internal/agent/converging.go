@@ -1,0 +1,138 @@
+package agent
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
+	"github.com/hawser-io/hawser/internal/agent/converge"
+	"github.com/hawser-io/hawser/internal/agent/plan"
+	"github.com/hawser-io/hawser/internal/agent/report"
+)
+
+// Restorable is the host as it can be converged and put back; host.Host is one.
+type Restorable interface {
+	converge.Host
+	Restore(ctx context.Context) error
+}
+
+// Converging is a Machine by way of plans.
+type Converging struct {
+	host Restorable
+	// root is put before the path of every file; empty on a real machine.
+	root string
+}
+
+var _ Machine = (*Converging)(nil)
+
+// NewConverging returns the machine that host is.
+func NewConverging(host Restorable, root string) *Converging { return &Converging{host, root} }
+
+// Converge observes, plans and applies. Steps that a person would not miss are not told.
+func (c *Converging) Converge(ctx context.Context, want *hawserv1.DesiredState, tell func(report.Step)) (Outcome, error) {
+	var began time.Time
+	converger := converge.Converger{
+		Host: c.host,
+		Started: func(step plan.Step) {
+			began = time.Now()
+			if name := stepName(step); name != "" {
+				tell(report.Step{Name: name, Started: began})
+			}
+		},
+		Finished: func(taken converge.Taken) {
+			name := stepName(taken.Step)
+			if name == "" && taken.Err != nil {
+				name = taken.Step.String()
+			}
+			if name != "" {
+				tell(report.Step{Name: name, Started: began, Finished: taken.Finished, Error: text(taken.Err)})
+			}
+		},
+	}
+	result, err := converger.Converge(ctx, want)
+	outcome := outcomeOf(want, result)
+	if err != nil {
+		return outcome, explained(err)
+	}
+	return outcome, nil
+}
+
+// Restore puts the host back.
+func (c *Converging) Restore(ctx context.Context) error { return c.host.Restore(ctx) }
+
+// Token reads the Istio token of whichever slot has the one that lasts longer.
+func (c *Converging) Token() *hawserv1.IstioToken {
+	var found *hawserv1.IstioToken
+	for _, slot := range []plan.Slot{plan.SlotA, plan.SlotB} {
+		content, err := os.ReadFile(filepath.Join("/", c.root, slot.TokenFile()))
+		if err != nil {
+			continue
+		}
+		if expiry := tokenExpiry(string(content)); expiry > found.GetExpiry() {
+			found = &hawserv1.IstioToken{Token: string(content), Expiry: expiry}
+		}
+	}
+	return found
+}
+
+// tokenExpiry reads the claim exp of a JWT (RFC 7519), 0 if there is none. The signature is the reader's business, not ours.
+func tokenExpiry(token string) int64 {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return 0
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		return 0
+	}
+	var claims struct {
+		Expiry int64 `json:"exp"`
+	}
+	if err := json.Unmarshal(payload, &claims); err != nil {
+		return 0
+	}
+	return claims.Expiry
+}
+
+func outcomeOf(want *hawserv1.DesiredState, result converge.Result) Outcome {
+	have := result.Observed
+	outcome := Outcome{Interception: report.Interception{Wanted: want.GetInterception().GetMode() == hawserv1.Interception_MODE_REDIRECT}}
+	for _, taken := range result.Taken {
+		if _, ok := taken.Step.(plan.InstallVersion); ok {
+			outcome.Installed = true
+		}
+	}
+	if have.Files == nil {
+		// It was not even observed.
+		return outcome
+	}
+	slot := plan.ActiveSlot(have)
+	if unit := have.Units[slot]; unit.Active {
+		outcome.Proxy = report.Proxy{Slot: string(slot), Ready: unit.Ready}
+		if path.Base(have.Files[slot.Link()].Target) == plan.Digest(want) {
+			outcome.Proxy.Version, outcome.Proxy.ImageDigest = want.GetProxy().GetVersion(), want.GetProxy().GetImageDigest()
+		}
+	}
+	rules := have.Interception
+	if slices.Contains(rules.Backends, have.Backend) && rules.Whole && !rules.Armed {
+		outcome.Interception.Active, outcome.Interception.Backend = true, string(have.Backend)
+	}
+	if way := plan.DNSWay(want, have); way != plan.NoLookups {
+		outcome.DNS = report.DNS{Way: string(way), SearchDomains: want.GetDns().GetSearchDomains()}
+	}
+	return outcome
+}
+
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
