@@ -139,8 +139,8 @@ func TestRefusals(t *testing.T) {
 				if after := w.cluster.String(); after != before {
 					t.Errorf("something is half done:\n%s", after)
 				}
-				if w.counted["enroll "+string(c.reason)] != 1 {
-					t.Errorf("counted %v", w.counted)
+				if got := w.counted.of("enroll", string(c.reason)); got != 1 {
+					t.Errorf("counted %s %d times", c.reason, got)
 				}
 				fmt.Fprintf(&golden, "%s (%s)\n  %s\n  next: %s\n", c.name, got.Reason, got.Message, got.Next)
 			})

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"log/slog"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -39,12 +40,33 @@ type world struct {
 	token    jointoken.Token
 	key      *ecdsa.PrivateKey
 	request  *hawserv1.EnrollRequest
-	counted  map[string]int
+	counted  counter
+}
+
+// counter counts results; the service observes from as many goroutines as there are calls.
+type counter struct {
+	mu     sync.Mutex
+	counts map[string]int
+}
+
+func (c *counter) observe(method, result string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.counts == nil {
+		c.counts = map[string]int{}
+	}
+	c.counts[method+" "+result]++
+}
+
+func (c *counter) of(method, result string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.counts[method+" "+result]
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{T: t, clock: now(), registry: &fakeRegistry{}, counted: map[string]int{}}
+	w := &world{T: t, clock: now(), registry: &fakeRegistry{}}
 	w.cluster = newFakeCluster(func() time.Time { return w.clock })
 	// The cluster that desired's cases start from.
 	base := must[[]byte](t)(os.ReadFile("../desired/testdata/base.yaml"))
@@ -53,7 +75,7 @@ func newWorld(t *testing.T) *world {
 	w.service = enroll.NewService(enroll.Options{
 		Authority: authority, Facts: func() facts.Facts { return w.facts }, Proxies: w.registry, Tokens: w.cluster, Machines: w.cluster,
 		Callers: &w.caller, IstioTokens: w.cluster, Now: func() time.Time { return w.clock }, Logger: slog.New(slog.DiscardHandler), Version: "0.1.0",
-		Observe: func(method, result string) { w.counted[method+" "+result]++ },
+		Observe: w.counted.observe,
 	})
 	w.token = w.newToken(func(*v1alpha1.JoinTokenSpec) {})
 	w.key, w.request = w.newHost("ratings-vm-1", w.token)
