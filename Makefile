@@ -36,7 +36,7 @@ apiserver: bin/hawser-lab ## Tests against a real kube-apiserver and etcd
 
 .PHONY: lab-unit
 lab-unit: prerequisites-go ## Unit tests of the lab's own module
-	@cd lab && go test ./...
+	@cd lab && CGO_ENABLED=0 go test ./...
 
 .PHONY: e2e
 e2e: prerequisites-lab build packages ## End-to-end scenarios in the lab (root)
