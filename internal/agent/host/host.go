@@ -118,7 +118,7 @@ func New(options Options) *Host {
 	at := func(path string) string { return filepath.Join("/", options.Root, path) }
 	runner := command.Exec{}
 	systemd := unit.New(runner, at("/proc"))
-	traffic := interception.New(runner, at(plan.RunDirectory))
+	traffic := interception.New(runner, at(plan.RunProxyDirectory))
 	versions := proxy.New(at(plan.VersionsDirectory), options.Artifacts)
 	h := &Host{
 		options: options, owners: file.Kernel{}, log: options.Log,

@@ -85,8 +85,7 @@ func (h *Host) record(kind ledger.Kind, path string) (ledger.Record, error) {
 	id := h.owners.Of(at, info)
 	record.Former = &ledger.Former{Mode: info.Mode(), UID: id.UID, GID: id.GID}
 	switch {
-	case kind == ledger.Block || own(path):
-		// A block is taken out of what the file is by then.
+	case own(path):
 	case info.Mode()&fs.ModeSymlink != 0:
 		record.Former.Target, err = os.Readlink(at)
 	case info.Mode().IsRegular():

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -146,6 +147,10 @@ func (h *Host) undoBlock(record ledger.Record) error {
 	without := plan.WithoutBlock(content)
 	if record.Former == nil && len(without) == 0 {
 		return errors.Join(h.tree.Remove(path), file.SyncDirectory(filepath.Dir(h.tree.Path(path))))
+	}
+	// Whoever removed the block by hand may have left the newline that was added before it.
+	if former := record.Former; former != nil && bytes.Equal(without, append(slices.Clone(former.Content), '\n')) {
+		without = former.Content
 	}
 	if bytes.Equal(without, content) {
 		return nil

@@ -36,24 +36,19 @@ func (t *Traffic) listNFTables(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var script strings.Builder
+	var rules strings.Builder
 	for line := range strings.Lines(string(tables)) {
 		fields := strings.Fields(line)
-		if len(fields) != 3 {
+		if len(fields) != 3 || fields[2] != tableNAT && fields[2] != tableMangle && fields[2] != tableRaw {
 			continue
 		}
-		switch fields[2] {
-		case tableNAT, tableMangle, tableRaw:
-			script.WriteString("list table inet " + fields[2] + "\n")
+		table, err := t.runner.Run(ctx, command.New("nft", "--stateless", "--numeric", "list", "table", "inet", fields[2]))
+		if err != nil {
+			return "", err
 		}
+		rules.Write(table)
 	}
-	if script.Len() == 0 {
-		return "", nil
-	}
-	c := command.New("nft", "--stateless", "--numeric", "-f", "-")
-	c.Input = []byte(script.String())
-	out, err := t.runner.Run(ctx, c)
-	return string(out), err
+	return rules.String(), nil
 }
 
 // listIPTables keeps the lines of Istio's chains and the jumps into them. Other programs' rules come and go.

@@ -125,12 +125,42 @@ func (s *seen) holds(path string, f *hawserv1.ProxyFile) (bool, error) {
 	return hash == f.GetSha256(), err
 }
 
-func (s *seen) hash(path string, info fs.FileInfo) (string, error) {
+// learn takes the word of a caller that has just checked the file.
+func (s *seen) learn(path, hash string) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return
+	}
+	now, ok := identify(info)
+	if !ok {
+		return
+	}
+	now.hash = hash
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.keep(path, now)
+}
+
+func (s *seen) keep(path string, file known) {
+	if s.hashes == nil {
+		s.hashes = map[string]known{}
+	}
+	s.hashes[path] = file
+}
+
+func identify(info fs.FileInfo) (known, bool) {
 	status, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return known{}, false
+	}
+	return known{device: status.Dev, inode: status.Ino, size: status.Size, modified: status.Mtim, changed: status.Ctim}, true
+}
+
+func (s *seen) hash(path string, info fs.FileInfo) (string, error) {
+	now, ok := identify(info)
 	if !ok {
 		return "", fmt.Errorf("look at %s: the system does not tell its times", path)
 	}
-	now := known{device: status.Dev, inode: status.Ino, size: status.Size, modified: status.Mtim, changed: status.Ctim}
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	before, ok := s.hashes[path]
@@ -148,9 +178,6 @@ func (s *seen) hash(path string, info fs.FileInfo) (string, error) {
 		return "", fmt.Errorf("read %s: %w", path, err)
 	}
 	now.hash = hex.EncodeToString(hash.Sum(nil))
-	if s.hashes == nil {
-		s.hashes = map[string]known{}
-	}
-	s.hashes[path] = now
+	s.keep(path, now)
 	return now.hash, nil
 }

@@ -64,7 +64,13 @@ func (v *Versions) Install(ctx context.Context, version string, files []*hawserv
 			return v.explain(err, f, files)
 		}
 	}
-	return v.publish(stage, version)
+	if err := v.publish(stage, version); err != nil {
+		return err
+	}
+	for _, f := range files {
+		v.seen.learn(filepath.Join(v.directory, version, f.GetPath()), f.GetSha256())
+	}
+	return nil
 }
 
 // explain turns a full disk into an error that says how much is missing.
