@@ -9,8 +9,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-logr/logr"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 // StartAPIServer runs etcd and kube-apiserver of the folder KUBEBUILDER_ASSETS until the test ends, and returns an administrator's
@@ -21,6 +23,8 @@ func StartAPIServer(t testing.TB) *rest.Config {
 	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
 		t.Fatal("KUBEBUILDER_ASSETS names no folder with kube-apiserver and etcd: run these tests with make apiserver")
 	}
+	// Without a logger controller-runtime complains about having none.
+	log.SetLogger(logr.Discard())
 	root := repository(t)
 	environment := &envtest.Environment{
 		CRDInstallOptions: envtest.CRDInstallOptions{

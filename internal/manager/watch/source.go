@@ -22,8 +22,10 @@ type Source struct {
 	synced chan struct{}
 
 	// mu guards what follows.
-	mu          sync.Mutex
-	collector   *collector
+	mu        sync.Mutex
+	collector *collector
+	// dirty: the snapshot does not show all that was collected.
+	dirty       bool
 	snapshot    facts.Facts
 	subscribers map[chan struct{}]struct{}
 }
@@ -41,6 +43,7 @@ func NewSource(c cache.Cache, options Options) (*Source, error) {
 		wake:        make(chan struct{}, 1),
 		synced:      make(chan struct{}),
 		collector:   collector,
+		dirty:       true,
 		subscribers: map[chan struct{}]struct{}{},
 	}, nil
 }
@@ -159,6 +162,7 @@ func (s *Source) dropProxy(key facts.ProxyKey) {
 func (s *Source) collect(change func(*collector) bool) {
 	s.mu.Lock()
 	changed := change(s.collector)
+	s.dirty = s.dirty || changed
 	s.mu.Unlock()
 	if changed {
 		signal(s.wake)
@@ -175,9 +179,14 @@ func (s *Source) settle(ctx context.Context) bool {
 	return pause(ctx, s.options.Settle)
 }
 
+// publish makes a snapshot if there is something new. A wake-up can come late, when an earlier snapshot has its change already.
 func (s *Source) publish() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !s.dirty {
+		return
+	}
+	s.dirty = false
 	s.snapshot = s.collector.snapshot()
 	for changed := range s.subscribers {
 		signal(changed)
