@@ -11,7 +11,8 @@ import (
 // Compute returns the steps, in order, that turn the host into what is desired. It returns none if the host is that already.
 //
 // The order is the one in which nothing can break what serves already: first everything that the proxy needs, then the proxy
-// itself, and only when it is ready the traffic and the lookups that it is for.
+// itself, and only when it is ready the traffic and the lookups that it is for. What it is not for any more is taken from it
+// before it restarts.
 func Compute(want *hawserv1.DesiredState, have Observed) []Step {
 	p := planner{want: want, have: have, slot: ActiveSlot(have), mesh: DNSWay(want, have)}
 	p.account()
@@ -19,9 +20,16 @@ func Compute(want *hawserv1.DesiredState, have Observed) []Step {
 	p.version()
 	p.slotFiles()
 	p.hosts()
-	p.unit()
-	p.interception()
-	p.resolver()
+	parts := []func(){p.unit, p.interception, p.resolver}
+	if p.mesh == NoLookups {
+		parts = []func(){p.resolver, p.unit, p.interception}
+		if p.takesBack() {
+			parts = []func(){p.resolver, p.interception, p.unit}
+		}
+	}
+	for _, part := range parts {
+		part()
+	}
 	p.leftovers()
 	return p.steps
 }
@@ -82,6 +90,12 @@ type planner struct {
 	changed []string
 	// reload: a unit's file changes.
 	reload bool
+}
+
+// takesBack reports whether the rules lead something to a running proxy that it is not going to answer after its restart.
+func (p *planner) takesBack() bool {
+	redirects := strings.Contains(p.have.Interception.Applied, flagRedirectDNS)
+	return !intercepts(p.want) || redirects && p.have.Units[p.slot].Active
 }
 
 func (p *planner) add(step Step) { p.steps = append(p.steps, step) }

@@ -44,7 +44,9 @@ func (s Slot) Directory() string { return path.Join(SlotsDirectory, string(s)) }
 func (s Slot) Link() string { return path.Join(s.Directory(), "version") }
 
 // TokensDirectory is on a tmpfs; ./var/run/secrets/tokens of the slot leads there.
-func (s Slot) TokensDirectory() string { return path.Join(RunProxyDirectory, "slots", string(s), "tokens") }
+func (s Slot) TokensDirectory() string {
+	return path.Join(RunProxyDirectory, "slots", string(s), "tokens")
+}
 
 // TokenFile holds the Istio token.
 func (s Slot) TokenFile() string { return path.Join(s.TokensDirectory(), "istio-token") }

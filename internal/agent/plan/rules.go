@@ -8,6 +8,8 @@ import (
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
 )
 
+const flagRedirectDNS = "--redirect-dns"
+
 // Rules is which traffic goes through the proxy, in the terms of istio-iptables.
 type Rules struct {
 	Backend Backend
@@ -52,7 +54,7 @@ func rules(want *hawserv1.DesiredState, have Observed) Rules {
 		r.Flags = append(r.Flags, "--native-nftables")
 	}
 	if want.GetDns().GetEnabled() && have.Resolver == Plain {
-		r.Flags = append(r.Flags, "--redirect-dns")
+		r.Flags = append(r.Flags, flagRedirectDNS)
 		r.Nameservers = Nameservers(have.Upstream)
 	}
 	return r

@@ -140,7 +140,9 @@ func (s RestartProxy) String() string {
 	return fmt.Sprintf("restart proxy in slot %s: %s", s.Slot, s.Reason)
 }
 
-func (s AwaitProxy) String() string { return fmt.Sprintf("wait for proxy in slot %s to be ready", s.Slot) }
+func (s AwaitProxy) String() string {
+	return fmt.Sprintf("wait for proxy in slot %s to be ready", s.Slot)
+}
 
 func (s Intercept) String() string { return "intercept traffic: " + s.Rules.String() }
 

@@ -1,0 +1,196 @@
+package plan_test
+
+import (
+	"context"
+	"flag"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
+	"github.com/hawser-io/hawser/internal/agent/plan"
+	"github.com/hawser-io/hawser/internal/agent/plan/plantest"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// damage changes a converged machine, or what is wanted of it.
+type damage func(h *plantest.Host, want *hawserv1.DesiredState)
+
+func cases() map[string]damage {
+	resolved := func(h *plantest.Host) {
+		h.State.Resolver = plan.Resolved
+		h.State.Files[plan.ResolvConfFile] = plan.File{Mode: fs.ModeSymlink | 0o777, Owner: plan.Root, Target: "../run/systemd/resolve/stub-resolv.conf"}
+	}
+	slot := plan.SlotA.Directory()
+	return map[string]damage{
+		"nothing-to-do":       func(*plantest.Host, *hawserv1.DesiredState) {},
+		"new-token-only":      func(_ *plantest.Host, want *hawserv1.DesiredState) { want.Token.Token = "another token" },
+		"no-token-known":      func(_ *plantest.Host, want *hawserv1.DesiredState) { want.Token = nil },
+		"new-root":            func(_ *plantest.Host, want *hawserv1.DesiredState) { want.Mesh.RootCertificates = []byte("new\n") },
+		"new-gateway-address": func(_ *plantest.Host, want *hawserv1.DesiredState) { want.Mesh.HostAliases[0].Address = "172.31.0.241" },
+		"second-gateway": func(_ *plantest.Host, want *hawserv1.DesiredState) {
+			want.Mesh.HostAliases = append(want.Mesh.HostAliases, &hawserv1.HostAlias{Address: "172.31.0.241", Hostnames: []string{"istiod.istio-system.svc"}})
+		},
+		"new-environment": func(_ *plantest.Host, want *hawserv1.DesiredState) {
+			want.Mesh.Environment[0].Value = `{"app":"ratings","version":"$2"}`
+		},
+		"new-mesh-configuration": func(_ *plantest.Host, want *hawserv1.DesiredState) {
+			want.Mesh.MeshYaml = []byte("defaultConfig: {}\n")
+		},
+		"new-version": func(_ *plantest.Host, want *hawserv1.DesiredState) {
+			want.Proxy.Version, want.Proxy.ImageDigest = "1.31.1", "sha256:"+strings.Repeat("2", 64)
+		},
+		"new-unit-settings":       func(_ *plantest.Host, want *hawserv1.DesiredState) { want.Unit.MemoryMax = 0 },
+		"new-address-of-the-host": func(h *plantest.Host, _ *hawserv1.DesiredState) { h.State.Address = "192.0.2.11" },
+		"new-upstream-resolver": func(h *plantest.Host, _ *hawserv1.DesiredState) {
+			h.State.Upstream = []byte("nameserver 192.0.2.54\n")
+			h.State.Files[plan.ResolvConfFile] = plan.File{Mode: 0o644, Owner: plan.Root, Content: h.State.Upstream}
+		},
+		"interception-off": func(_ *plantest.Host, want *hawserv1.DesiredState) {
+			want.Interception.Mode = hawserv1.Interception_MODE_NONE
+		},
+		"port-excluded": func(_ *plantest.Host, want *hawserv1.DesiredState) {
+			want.Interception.ExcludeInboundPorts = append(want.Interception.ExcludeInboundPorts, "9100")
+		},
+		"dns-off":       func(_ *plantest.Host, want *hawserv1.DesiredState) { want.Dns = &hawserv1.Dns{} },
+		"resolved-host": func(h *plantest.Host, _ *hawserv1.DesiredState) { resolved(h) },
+		"resolved-host-dns-off": func(h *plantest.Host, want *hawserv1.DesiredState) {
+			resolved(h)
+			h.State.Lookups = plan.Lookups{Server: "127.0.0.1:15053", Search: []string{"cluster.local"}}
+			want.Dns = &hawserv1.Dns{}
+		},
+		"iptables-host-that-got-nftables": func(h *plantest.Host, _ *hawserv1.DesiredState) {
+			h.State.Interception.Backends = []plan.Backend{plan.IPTables}
+		},
+		"left-by-a-crash-before-the-restart": func(h *plantest.Host, _ *hawserv1.DesiredState) {
+			h.State.Units[plan.SlotA] = plan.Unit{Active: true, Ready: true, Configuration: "older"}
+		},
+		"left-by-a-crash-before-the-confirmation": func(h *plantest.Host, _ *hawserv1.DesiredState) { h.State.Interception.Armed = true },
+		"left-by-a-crash-while-fetching": func(h *plantest.Host, want *hawserv1.DesiredState) {
+			h.State.Versions[strings.Repeat("1", 64)] = false
+			h.State.Versions[strings.Repeat("0", 64)] = false
+		},
+		"drifted-file": func(h *plantest.Host, _ *hawserv1.DesiredState) {
+			h.State.Files[slot+"/etc/istio/config/mesh"] = plan.File{Mode: 0o644, Owner: plan.Root, Content: []byte("edited\n")}
+		},
+		"drifted-hosts-file": func(h *plantest.Host, _ *hawserv1.DesiredState) {
+			h.State.Files[plan.HostsFile] = plan.File{Mode: 0o644, Owner: plan.Root, Content: []byte("127.0.0.1 localhost\n192.0.2.7 printer")}
+		},
+		"wrong-mode": func(h *plantest.Host, _ *hawserv1.DesiredState) {
+			file := h.State.Files[plan.SlotA.TokenFile()]
+			file.Mode = 0o444
+			h.State.Files[plan.SlotA.TokenFile()] = file
+		},
+		"wrong-owner": func(h *plantest.Host, _ *hawserv1.DesiredState) {
+			h.State.Files[slot+"/etc"] = plan.File{Mode: fs.ModeDir | 0o755, Owner: plan.Proxy}
+		},
+		"unit-stopped":   func(h *plantest.Host, _ *hawserv1.DesiredState) { h.State.Units[plan.SlotA] = plan.Unit{} },
+		"unit-not-ready": func(h *plantest.Host, _ *hawserv1.DesiredState) { notReady(h) },
+		"unit-file-changed": func(h *plantest.Host, _ *hawserv1.DesiredState) {
+			h.State.UnitsStale = true
+		},
+		"rules-gone":    func(h *plantest.Host, _ *hawserv1.DesiredState) { h.State.Interception = plan.Interception{} },
+		"rules-damaged": func(h *plantest.Host, _ *hawserv1.DesiredState) { h.State.Interception.Whole = false },
+		"reboot": func(h *plantest.Host, want *hawserv1.DesiredState) {
+			for path := range h.State.Files {
+				if strings.HasPrefix(path, plan.RunDirectory) {
+					delete(h.State.Files, path)
+				}
+			}
+			h.State.Units[plan.SlotA], h.State.Interception = plan.Unit{}, plan.Interception{}
+			want.Token = nil
+		},
+	}
+}
+
+func notReady(h *plantest.Host) {
+	unit := h.State.Units[plan.SlotA]
+	unit.Ready = false
+	h.State.Units[plan.SlotA] = unit
+}
+
+// converge takes the steps of one plan and returns them, one a line.
+func converge(t *testing.T, h *plantest.Host, want *hawserv1.DesiredState) string {
+	t.Helper()
+	var lines strings.Builder
+	seen, _ := h.Observe(context.Background(), want)
+	steps := plan.Compute(want, seen)
+	_ = h.Record(context.Background(), steps...)
+	for _, step := range steps {
+		lines.WriteString(step.String() + "\n")
+		if err := h.Apply(context.Background(), step); err != nil {
+			t.Fatalf("%s: %v\n%s", step, err, lines.String())
+		}
+	}
+	return lines.String()
+}
+
+func TestCompute_FirstJoin(t *testing.T) {
+	h, want := plantest.New(), plantest.Desired()
+	steps := converge(t, h, want)
+	compare(t, "first-join", steps+"\n"+h.String())
+	if again := converge(t, h, want); again != "" {
+		t.Errorf("planning again gives steps:\n%s", again)
+	}
+}
+
+func TestCompute(t *testing.T) {
+	for name, change := range cases() {
+		t.Run(name, func(t *testing.T) {
+			h, want := plantest.New(), plantest.Desired()
+			converge(t, h, want)
+			change(h, want)
+			before := h.String()
+			steps := converge(t, h, want)
+			compare(t, name, steps+"\n"+difference(before, h.String()))
+			if again := converge(t, h, want); again != "" {
+				t.Errorf("planning again gives steps:\n%s", again)
+			}
+			if strings.Contains(steps, want.GetToken().GetToken()) && want.GetToken() != nil {
+				t.Error("a step tells the token")
+			}
+		})
+	}
+}
+
+// difference shows the lines of the host's text that changed.
+func difference(before, after string) string {
+	count := map[string]int{}
+	for line := range strings.Lines(before) {
+		count[line]++
+	}
+	var added strings.Builder
+	for line := range strings.Lines(after) {
+		if count[line]--; count[line] < 0 {
+			added.WriteString("+ " + line)
+		}
+	}
+	var text strings.Builder
+	for line := range strings.Lines(before) {
+		if count[line] > 0 {
+			count[line]--
+			text.WriteString("- " + line)
+		}
+	}
+	return text.String() + added.String()
+}
+
+func compare(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name+".txt")
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s differs; go test ./internal/agent/plan -update writes it.\ngot:\n%s\nwant:\n%s", file, got, want)
+	}
+}
