@@ -40,6 +40,8 @@ type fakeAPI struct {
 	writes int
 	events []string
 	voided []string
+	// slow holds creations up until it is closed; nil: it does not.
+	slow chan struct{}
 }
 
 func newFakeAPI() *fakeAPI { return &fakeAPI{objects: map[string]client.Object{}} }
@@ -60,6 +62,9 @@ func (f *fakeAPI) Get(_ context.Context, key client.ObjectKey, into client.Objec
 }
 
 func (f *fakeAPI) Create(_ context.Context, object client.Object, _ ...client.CreateOption) error {
+	if f.slow != nil {
+		<-f.slow
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	name := id(object, client.ObjectKeyFromObject(object))

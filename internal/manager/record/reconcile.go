@@ -13,6 +13,7 @@ import (
 
 // reconcile makes status and WorkloadEntry of a machine say what is known of it here.
 func (r *Recorder) reconcile(ctx context.Context, key types.NamespacedName) error {
+	defer r.take(key)()
 	o, ok := r.observe(key)
 	if !ok {
 		return nil

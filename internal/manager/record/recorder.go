@@ -2,6 +2,7 @@ package record
 
 import (
 	"context"
+	"hash/maphash"
 	"log/slog"
 	"sync"
 	"time"
@@ -76,6 +77,10 @@ type Recorder struct {
 	Options
 	queue workqueue.TypedRateLimitingInterface[types.NamespacedName]
 
+	// turns keep a machine's removal apart from a write for it that is under way; a few machines share one.
+	turns [256]chan struct{}
+	seed  maphash.Seed
+
 	mu      sync.Mutex
 	entries map[types.NamespacedName]*Entry
 }
@@ -86,11 +91,23 @@ func New(options Options) *Recorder {
 		options.Grace = DefaultGrace
 	}
 	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](20*time.Millisecond, 10*time.Second)
-	return &Recorder{
+	r := &Recorder{
 		Options: options,
 		queue:   workqueue.NewTypedRateLimitingQueue(limiter),
+		seed:    maphash.MakeSeed(),
 		entries: map[types.NamespacedName]*Entry{},
 	}
+	for i := range r.turns {
+		r.turns[i] = make(chan struct{}, 1)
+	}
+	return r
+}
+
+// take waits for the machine's turn and returns the function that ends it.
+func (r *Recorder) take(machine types.NamespacedName) (end func()) {
+	turn := r.turns[maphash.Comparable(r.seed, machine)%uint64(len(r.turns))]
+	turn <- struct{}{}
+	return func() { <-turn }
 }
 
 // Open begins the book of a session, and ends that of an earlier one of the same machine.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	clientnetworking "istio.io/client-go/pkg/apis/networking/v1"
@@ -247,6 +248,24 @@ func TestRemove(t *testing.T) {
 		if len(w.api.voided) == 0 {
 			t.Error("its tokens are still good")
 		}
+	})
+}
+
+func TestRemovalWaitsForAWriteUnderWay(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.api.slow = make(chan struct{})
+		r := w.replica("pod-0")
+		w.connect(r, "s1", asItIs)
+		removed := make(chan error, 1)
+		go func() {
+			removed <- r.Remove(context.Background(), facts.Machine{NamespacedName: w.machine, UID: w.uid})
+		}()
+		synctest.Wait()
+		close(w.api.slow)
+		if err := <-removed; err != nil {
+			t.Fatal(err)
+		}
+		w.want("removed while its entry was being made", "")
 	})
 }
 

@@ -16,6 +16,7 @@ import (
 // Remove takes a machine out of the mesh for good. Traffic goes first, then what the machine could come back with; the object is last, so that
 // a removal that was cut off is finished by repeating it.
 func (r *Recorder) Remove(ctx context.Context, machine facts.Machine) error {
+	defer r.take(machine.NamespacedName)()
 	r.mu.Lock()
 	delete(r.entries, machine.NamespacedName)
 	r.mu.Unlock()
