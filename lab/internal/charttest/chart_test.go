@@ -2,10 +2,7 @@ package charttest
 
 import (
 	"bytes"
-	"flag"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,12 +13,12 @@ import (
 	"helm.sh/helm/v4/pkg/chart/v2/loader"
 	"helm.sh/helm/v4/pkg/engine"
 	"sigs.k8s.io/yaml"
+
+	"github.com/hawser-io/hawser/lab/internal/golden"
 )
 
 // folder of the chart, relative to this package.
 const folder = "../../../deploy/helm/hawser"
-
-var update = flag.Bool("update", false, "write the golden files")
 
 func load(t *testing.T) *chart.Chart {
 	t.Helper()
@@ -108,7 +105,7 @@ podDisruptionBudget: {enabled: false}
 			}
 			// They are generated and long: what the template adds to them is asserted above.
 			delete(files, "crds.yaml")
-			golden(t, name+".yaml", join(files))
+			golden.Check(t, name+".yaml", string(join(files)))
 		})
 	}
 }
@@ -119,22 +116,4 @@ func join(files map[string]string) []byte {
 		out.WriteString("### " + name + "\n" + strings.TrimSpace(files[name]) + "\n\n")
 	}
 	return out.Bytes()
-}
-
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(file, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s differs (go test ./internal/charttest -update writes it). Got:\n%s", file, got)
-	}
 }

@@ -10,6 +10,8 @@ import (
 
 	rbac "k8s.io/api/rbac/v1"
 	"sigs.k8s.io/yaml"
+
+	"github.com/hawser-io/hawser/lab/internal/golden"
 )
 
 // TestRights lists every right that the chart gives away. A change of the golden file is a change of the threat model:
@@ -37,7 +39,7 @@ func TestRights(t *testing.T) {
 		}
 	}
 	slices.Sort(lines)
-	golden(t, "rights.txt", []byte(strings.Join(lines, "\n")+"\n"))
+	golden.Check(t, "rights.txt", strings.Join(lines, "\n")+"\n")
 }
 
 func TestEveryRuleSaysWhy(t *testing.T) {

@@ -2,9 +2,6 @@ package demo
 
 import (
 	"encoding/json"
-	"flag"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -16,9 +13,9 @@ import (
 	core "k8s.io/api/core/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
-)
 
-var update = flag.Bool("update", false, "write golden files")
+	"github.com/hawser-io/hawser/lab/internal/golden"
+)
 
 const image = "registry.example:5000/hawser-demo-app:1"
 
@@ -145,24 +142,6 @@ func TestHostsHaveGroups(t *testing.T) {
 
 func TestUnits(t *testing.T) {
 	for _, host := range Hosts() {
-		golden(t, host.Service.Unit(), host.Service.unitText())
-	}
-}
-
-// golden compares a text with a file of testdata.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs (write it with -update):\n%s", path, got)
+		golden.Check(t, host.Service.Unit(), host.Service.unitText())
 	}
 }

@@ -1,16 +1,15 @@
 package machine
 
 import (
-	"flag"
 	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-)
 
-var update = flag.Bool("update", false, "write golden files")
+	"github.com/hawser-io/hawser/lab/internal/golden"
+)
 
 func TestSettingsFiles(t *testing.T) {
 	for name, resolved := range map[string]bool{"plain": false, "resolved": true} {
@@ -27,14 +26,14 @@ func TestSettingsFiles(t *testing.T) {
 				}
 				fmt.Fprintf(&b, "-- %s\n%s", f.path, f.content)
 			}
-			golden(t, name+".files", b.String())
+			golden.Check(t, name+".files", b.String())
 		})
 	}
 }
 
 func TestNspawnArgv(t *testing.T) {
 	argv := cgroups{"/sys/fs/cgroup/systemd/machines/db"}.join(nspawnArgv("db", "/lab/db/root", "/run/netns/db"))
-	golden(t, "nspawn.argv", strings.Join(argv, "\n")+"\n")
+	golden.Check(t, "nspawn.argv", strings.Join(argv, "\n")+"\n")
 }
 
 // A root file system may hold links that lead out of it; nothing is written through them.
@@ -62,23 +61,5 @@ func TestFilesStayInTheTree(t *testing.T) {
 	}
 	if got, _ := os.ReadFile(outside); string(got) != "untouched" {
 		t.Errorf("the file outside reads %q", got)
-	}
-}
-
-// golden compares a text with a file of testdata.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs (write it with -update):\n%s", path, got)
 	}
 }

@@ -1,15 +1,12 @@
 package network
 
 import (
-	"flag"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-)
 
-var update = flag.Bool("update", false, "write golden files")
+	"github.com/hawser-io/hawser/lab/internal/golden"
+)
 
 func TestRulesRender(t *testing.T) {
 	for _, tt := range []struct {
@@ -28,7 +25,7 @@ func TestRulesRender(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.state.bridge, tt.state.router = "machines", netip.MustParseAddr("172.31.0.1")
-			golden(t, tt.name+".nft", tt.state.render())
+			golden.Check(t, tt.name+".nft", tt.state.render())
 		})
 	}
 }
@@ -57,23 +54,5 @@ func TestConfigIsChecked(t *testing.T) {
 		if _, err := New(cfg); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want one about %q", err, want)
 		}
-	}
-}
-
-// golden compares a text with a file of testdata.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs (write it with -update):\n%s", path, got)
 	}
 }
