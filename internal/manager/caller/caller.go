@@ -42,11 +42,7 @@ func NewChecker(snapshot func() facts.Facts, machines Machines, now func() time.
 // Machine returns the machine that calls: its certificate is valid now, is of the key that it joined with, and it was not revoked. The
 // error is a *refusal.Error.
 func (c *Checker) Machine(ctx context.Context) (facts.Machine, error) {
-	certificate, err := certificateOf(ctx)
-	if err != nil {
-		return facts.Machine{}, err
-	}
-	machine, err := c.find(ctx, certificate)
+	machine, certificate, err := c.identify(ctx)
 	if err != nil {
 		return facts.Machine{}, err
 	}
@@ -58,11 +54,7 @@ func (c *Checker) Machine(ctx context.Context) (facts.Machine, error) {
 
 // Renewing is Machine for the one call that may come with an expired certificate, within the recovery window of the machine's policy.
 func (c *Checker) Renewing(ctx context.Context) (facts.Machine, error) {
-	certificate, err := certificateOf(ctx)
-	if err != nil {
-		return facts.Machine{}, err
-	}
-	machine, err := c.find(ctx, certificate)
+	machine, certificate, err := c.identify(ctx)
 	if err != nil {
 		return facts.Machine{}, err
 	}
@@ -72,6 +64,16 @@ func (c *Checker) Renewing(ctx context.Context) (facts.Machine, error) {
 			"expired", stamp(certificate.NotAfter), "ended", stamp(ends))
 	}
 	return machine, nil
+}
+
+// identify tells which machine shows which certificate; whether the certificate is still good is for its callers to say.
+func (c *Checker) identify(ctx context.Context) (facts.Machine, *x509.Certificate, error) {
+	certificate, err := certificateOf(ctx)
+	if err != nil {
+		return facts.Machine{}, nil, err
+	}
+	machine, err := c.find(ctx, certificate)
+	return machine, certificate, err
 }
 
 func (c *Checker) find(ctx context.Context, certificate *x509.Certificate) (facts.Machine, error) {
