@@ -49,6 +49,7 @@ func labEnvironment(t *testing.T) []string {
 	return []string{
 		"KUBECONFIG=" + lines[0],
 		"PATH=" + bin + string(os.PathListSeparator) + lines[1],
+		"REPOSITORY=" + filepath.Dir(bin),
 		"HOME=" + os.Getenv("HOME"),
 	}
 }

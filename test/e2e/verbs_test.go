@@ -3,9 +3,11 @@
 package e2e
 
 import (
-	"fmt"
+	"encoding/json"
+	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -140,25 +142,37 @@ func snapshot(ts *testscript.TestScript, neg bool, args []string) {
 		`\( -type f -printf '%p %m %U:%G ' -exec sh -c 'sha256sum <"$1"' sh {} \; -o -printf '%p %m %U:%G %l\n' \) | sort; ` +
 		`nft list ruleset; ip -o link show | sed 's/^[0-9]*: //' | cut -d' ' -f1 | sort; ls -d /run/hawser* 2>/dev/null || true`
 	ts.Check(ts.Exec("hawser-lab", "vm", "exec", args[0], "--", "sh", "-c", script))
-	ts.Check(ts.Exec("cp", "/dev/null", ts.MkAbs(args[1])))
-	writeFile(ts, args[1], ts.ReadFile("stdout"))
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(ts.ReadFile("stdout")), 0o600))
 }
 
 // load counts what the demo's load generator saw fail between `load start` and `load end MAX`.
 func load(ts *testscript.TestScript, neg bool, args []string) {
 	switch {
 	case !neg && len(args) == 1 && args[0] == "start":
-		ts.Setenv("LOAD_START", loadFailures(ts))
+		ts.Setenv("LOAD_START", strconv.FormatInt(loadFailures(ts), 10))
 	case !neg && len(args) == 2 && args[0] == "end":
-		var before, after, limit int
-		for text, value := range map[string]*int{ts.Getenv("LOAD_START"): &before, loadFailures(ts): &after, args[1]: &limit} {
-			_, err := fmt.Sscan(text, value)
-			ts.Check(err)
-		}
-		if after-before > limit {
-			ts.Fatalf("the load generator saw %d failed requests, at most %d are allowed", after-before, limit)
+		before, err := strconv.ParseInt(ts.Getenv("LOAD_START"), 10, 64)
+		ts.Check(err)
+		limit, err := strconv.ParseInt(args[1], 10, 64)
+		ts.Check(err)
+		if failed := loadFailures(ts) - before; failed < 0 || failed > limit {
+			ts.Fatalf("the load generator saw %d failed requests, at most %d are allowed (below 0: it was restarted)", failed, limit)
 		}
 	default:
 		ts.Fatalf("usage: load start | load end MAX")
 	}
+}
+
+// loadFailures asks the load generator how many of its requests failed since it started.
+func loadFailures(ts *testscript.TestScript) int64 {
+	name, argv := commands()["from"](ts, []string{"shop/loadgen", "http://localhost:9080/stats"})
+	ts.Check(ts.Exec(name, argv...))
+	var stats struct {
+		Failures *int64 `json:"failures"`
+	}
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &stats))
+	if stats.Failures == nil {
+		ts.Fatalf("the load generator did not count failures: %s", ts.ReadFile("stdout"))
+	}
+	return *stats.Failures
 }
