@@ -28,7 +28,7 @@ type fakeMachine struct {
 	applied  string
 	token    *hawserv1.IstioToken
 	restored bool
-	failures []error
+	failure  error
 	changed  chan struct{}
 }
 
@@ -39,9 +39,7 @@ func (m *fakeMachine) Converge(_ context.Context, want *hawserv1.DesiredState, t
 	defer m.mutex.Unlock()
 	began := time.Now()
 	step := report.Step{Name: "become " + want.GetGeneration(), Started: began}
-	if len(m.failures) > 0 {
-		err := m.failures[0]
-		m.failures = m.failures[1:]
+	if err := m.failure; err != nil {
 		tell(step)
 		step.Finished, step.Error = time.Now(), err.Error()
 		tell(step)
@@ -73,8 +71,11 @@ func (m *fakeMachine) Token() *hawserv1.IstioToken {
 func (m *fakeMachine) fail(err error) {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
-	m.failures = append(m.failures, err)
+	m.failure = err
 }
+
+// mend ends what fail began.
+func (m *fakeMachine) mend() { m.fail(nil) }
 
 func (m *fakeMachine) String() string {
 	m.mutex.Lock()

@@ -85,10 +85,12 @@ func TestTokenAloneIsHandedToTheHost(t *testing.T) {
 
 func TestAFailureIsReportedAndTriedAgain(t *testing.T) {
 	w := newWorld(t)
+	// It fails until the manager has seen it: reports tell the newest facts, so a failure that passes at once may never be told.
 	w.machine.fail(reasoned{"NoSpace", "no space on /var/lib/hawser"})
 	w.manager.Desire(state("g1"))
 	stop := w.run()
 	at := w.manager.Await(t, 0, `failed="g1" slot="" healthy=false`)
+	w.machine.mend()
 	if !strings.Contains(w.manager.Events(), "ConfigCurrent=False/NoSpace") {
 		t.Errorf("no reason in\n%s", w.manager.Events())
 	}

@@ -133,19 +133,10 @@ func (p *planner) edit(file string, lines []string) {
 	p.add(WriteFile{Path: file, Mode: 0o644, Owner: Root, Content: content, Block: true})
 }
 
-// outputByPath lets Envoy open /dev/stdout, the usual accessLogFile of a mesh, by its path. Under systemd that is a socket, which
-// cannot be opened, and Envoy refuses the whole listener. So the output is a fifo of the proxy's user, and cat carries it to
-// the journal. The main process is pilot-agent all the same.
-const outputByPath = `RuntimeDirectory=hawser-proxy-%i
-SyslogIdentifier=hawser-proxy
-ExecStart=
-ExecStart=/bin/sh -c 'rm -f "$$0" && mkfifo -m 600 "$$0" && { cat <"$$0" & exec ` + SlotsDirectory + `/%i/version/pilot-agent proxy sidecar >"$$0" 2>&1; }' /run/hawser-proxy-%i/output
-`
-
 // dropIn sets of the unit what a policy may set. systemd.resource-control(5), systemd.exec(5), systemd.service(5).
 func dropIn(unit *hawserv1.Unit) []byte {
 	var text bytes.Buffer
-	text.WriteString("[Service]\n" + outputByPath)
+	text.WriteString("[Service]\n")
 	if unit.GetMemoryMax() > 0 {
 		fmt.Fprintf(&text, "MemoryMax=%d\n", unit.GetMemoryMax())
 	}

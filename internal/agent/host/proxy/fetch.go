@@ -22,7 +22,7 @@ func (v *Versions) installFile(ctx context.Context, stage string, f *hawserv1.Pr
 	if same, err := v.seen.holds(at, f); err == nil && same {
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
+	if err := makeDirectory(filepath.Dir(at)); err != nil {
 		return err
 	}
 	part := filepath.Join(stage, f.GetSha256()+".part")

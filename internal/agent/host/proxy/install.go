@@ -50,7 +50,7 @@ func (v *Versions) Install(ctx context.Context, version string, files []*hawserv
 		return err
 	}
 	stage := filepath.Join(v.directory, staging+version)
-	if err := os.MkdirAll(stage, 0o755); err != nil {
+	if err := makeDirectory(stage); err != nil {
 		return fmt.Errorf("install proxy version %.12s: %w", version, err)
 	}
 	if err := v.checkSpace(stage, files); err != nil {
@@ -71,6 +71,11 @@ func (v *Versions) Install(ctx context.Context, version string, files []*hawserv
 		v.seen.learn(filepath.Join(v.directory, version, f.GetPath()), f.GetSha256())
 	}
 	return nil
+}
+
+// makeDirectory makes a directory that the proxy's user can enter, whatever the umask of this process is.
+func makeDirectory(path string) error {
+	return errors.Join(os.MkdirAll(path, 0o755), os.Chmod(path, 0o755))
 }
 
 // explain turns a full disk into an error that says how much is missing.
