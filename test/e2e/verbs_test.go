@@ -51,6 +51,7 @@ func verbs() map[string]func(ts *testscript.TestScript, neg bool, args []string)
 		"load":     load,
 		"snapshot": snapshot,
 		"join":     join,
+		"let":      let,
 	}
 	for verb, c := range commands() {
 		all[verb] = func(ts *testscript.TestScript, neg bool, args []string) {
@@ -123,6 +124,15 @@ func join(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: join NAME NAMESPACE/GROUP")
 	}
 	ts.Check(ts.Exec("sh", filepath.Join(repository(ts), "scripts", "join"), args[0], args[1]))
+}
+
+// let keeps the last output, without its line end, in a variable that later lines name as $NAME.
+func let(ts *testscript.TestScript, neg bool, args []string) {
+	value := strings.TrimSpace(ts.ReadFile("stdout"))
+	if neg || len(args) != 1 || value == "" {
+		ts.Fatalf("usage: let NAME, after a command with output")
+	}
+	ts.Setenv(args[0], value)
 }
 
 func repository(ts *testscript.TestScript) string {
