@@ -1,44 +1,61 @@
 package archtest
 
-import (
-	"slices"
-	"strings"
-	"testing"
-)
-
-// rule forbids some imports to some packages. Packages end in "/..." to mean a whole tree.
-type rule struct {
-	packages []string
-	// forbidden are import paths; one that ends in "/" is a prefix.
-	forbidden []string
-	// transitive looks at all that is linked, not only at what the package itself imports.
-	transitive bool
-	reason     string
-}
+import "testing"
 
 func rules() []rule {
-	effects := []string{"os", "os/exec", "net", "net/http", "syscall", "io/ioutil", "golang.org/x/sys/unix", "k8s.io/client-go/", "sigs.k8s.io/controller-runtime/"}
+	cluster := []string{"k8s.io/", "sigs.k8s.io/", "istio.io/"}
+	effects := []string{
+		"os", "os/", "net", "net/http", "syscall", "io/ioutil", "golang.org/x/sys/", "google.golang.org/grpc", "k8s.io/client-go/",
+		"sigs.k8s.io/controller-runtime/",
+	}
 	return []rule{
 		{
-			packages:   []string{"internal/agent/..."},
-			forbidden:  []string{"k8s.io/", "sigs.k8s.io/", "istio.io/", module + "/api/v1alpha1", module + "/internal/manager/", module + "/internal/ctl"},
+			packages:   []string{"internal/agent/...", "cmd/hawser-agent"},
+			forbidden:  append([]string{module + "/api/v1alpha1", module + "/internal/manager/", module + "/internal/ctl/"}, cluster...),
 			transitive: true,
 			reason:     "the agent is small and runs as root on the most stateful hosts: it knows the wire, not the cluster",
 		},
 		{
-			packages:  []string{"internal/manager/facts", "internal/manager/desired"},
+			packages:   []string{"internal/ctl/...", "cmd/hawser"},
+			forbidden:  []string{module + "/internal/manager/", module + "/internal/agent/", "istio.io/", "sigs.k8s.io/controller-runtime/"},
+			transitive: true,
+			reason:     "the command line is a client of the API like any other: what it does, kubectl could do",
+		},
+		{
+			packages:  []string{"internal/manager/..."},
+			forbidden: []string{module + "/internal/agent/", module + "/internal/ctl/"},
+			reason:    "manager and agent share the wire and nothing else",
+		},
+		{
+			packages: []string{
+				"internal/manager/facts", "internal/manager/desired", "internal/agent/plan", "internal/agent/preflight",
+				"internal/jointoken", "internal/refusal",
+			},
 			forbidden: effects,
 			reason:    "deciding is a function of its inputs, so that golden files show every case",
 		},
 		{
-			packages:  []string{"internal/manager/facts"},
-			forbidden: []string{module + "/internal/manager/"},
-			reason:    "facts are the vocabulary of the manager: everything imports them, they import nothing of it",
+			packages:  []string{"internal/agent/plan", "internal/agent/preflight", "internal/agent/report"},
+			forbidden: []string{module + "/internal/agent/"},
+			reason:    "these are the vocabulary of the agent: the parts with effects import them, never the other way round",
 		},
 		{
-			packages:  []string{"internal/manager/..."},
-			forbidden: []string{module + "/internal/agent/", module + "/internal/ctl"},
-			reason:    "manager and agent share the wire and nothing else",
+			packages:  []string{"internal/agent/subscribe"},
+			forbidden: []string{module + "/internal/agent/plan", module + "/internal/agent/host/", module + "/internal/agent/report"},
+			reason:    "subscribe → plan → host → report: a stage does not know the ones after it",
+		},
+		{
+			packages: []string{"internal/agent/host/..."},
+			forbidden: []string{
+				module + "/internal/agent/subscribe", module + "/internal/agent/report", module + "/internal/agent/local", module + "/internal/agent/dial",
+				module + "/internal/agent/join", module + "/internal/agent/leave", module + "/internal/agent/cli",
+			},
+			reason: "subscribe → plan → host → report: the host does what a plan says, and does not care who made it or who is told",
+		},
+		{
+			packages:  []string{"internal/identity", "internal/jointoken", "internal/refusal", "internal/version"},
+			forbidden: []string{module + "/internal/manager/", module + "/internal/agent/", module + "/internal/ctl/"},
+			reason:    "what manager, agent and command line share knows none of them",
 		},
 	}
 }
@@ -46,39 +63,8 @@ func rules() []rule {
 func TestImportRules(t *testing.T) {
 	all := listPackages(t, "./...")
 	for _, r := range rules() {
-		for _, pattern := range r.packages {
-			matched := match(all, pattern)
-			if len(matched) == 0 {
-				t.Errorf("the rule for %s is about a package that does not exist: move the rule with the package", pattern)
-			}
-			for _, p := range matched {
-				imports := p.Imports
-				if r.transitive {
-					imports = p.Deps
-				}
-				for _, path := range imports {
-					if forbids(r.forbidden, path) && path != p.ImportPath {
-						t.Errorf("%s imports %s: %s", p.ImportPath, path, r.reason)
-					}
-				}
-			}
+		for _, broken := range r.check(all) {
+			t.Error(broken)
 		}
 	}
-}
-
-func match(all map[string]goPackage, pattern string) []goPackage {
-	var matched []goPackage
-	prefix, tree := strings.CutSuffix(module+"/"+pattern, "/...")
-	for path, p := range all {
-		if path == prefix || tree && strings.HasPrefix(path, prefix+"/") {
-			matched = append(matched, p)
-		}
-	}
-	return matched
-}
-
-func forbids(forbidden []string, path string) bool {
-	return slices.ContainsFunc(forbidden, func(f string) bool {
-		return path == f || strings.HasSuffix(f, "/") && (strings.HasPrefix(path, f) || path+"/" == f)
-	})
 }
