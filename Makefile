@@ -45,6 +45,7 @@ e2e: prerequisites-lab build packages ## End-to-end scenarios in the lab (root)
 
 .PHONY: bench
 bench: prerequisites-lab build packages ## Figures, one JSON line each: make bench NAME=join (or memory)
+	@scripts/demo --quiet
 	@go run ./test/bench $(NAME)
 
 ##@ Change it
@@ -79,10 +80,11 @@ generated: ## Check that the generated code is current
 		{ echo 'hawser: generated code was out of date and is written again: commit it' >&2; exit 1; }
 
 .PHONY: lint
-lint: prerequisites-go ## gofmt, go vet, staticcheck, buf lint
+lint: prerequisites-go ## gofmt, go vet, staticcheck, buf lint, in both modules
 	@unformatted=$$(gofmt -l api cmd internal lab test); test -z "$$unformatted" || { echo "not formatted: $$unformatted" >&2; exit 1; }
 	@go vet -tags 'apiserver e2e lab' ./... && cd lab && go vet -tags lab ./...
 	@$(TOOL) staticcheck -tags 'apiserver,e2e,lab' ./...
+	@cd lab && go tool -modfile=../tools/go.mod staticcheck -tags lab ./...
 	@$(TOOL) buf lint
 
 .PHONY: help

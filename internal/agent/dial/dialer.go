@@ -63,8 +63,8 @@ func (d *Dialer) Connect(config *tls.Config) (*Connection, error) {
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTimeout}),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: attemptTimeout}),
 		grpc.WithDisableServiceConfig(), grpc.WithIdleTimeout(0), grpc.WithNoProxy(),
-		// One quiet stream: small buffers, and the write buffer is given back between writes.
-		grpc.WithSharedWriteBuffer(true), grpc.WithReadBufferSize(8<<10), grpc.WithWriteBufferSize(8<<10),
+		// One quiet stream: small buffers; gRPC gives the write buffer back between writes.
+		grpc.WithReadBufferSize(8<<10), grpc.WithWriteBufferSize(8<<10),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(8<<20)))
 	if err != nil {
 		return nil, fmt.Errorf("prepare the connection to the manager: %w", err)

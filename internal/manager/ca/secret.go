@@ -64,7 +64,7 @@ func createSecret(ctx context.Context, secrets Secrets, now time.Time) (*Authori
 func fromSecret(secret *core.Secret) (*Authority, error) {
 	authority, err := Parse(secret.Data[core.TLSCertKey], secret.Data[core.TLSPrivateKeyKey])
 	if err != nil {
-		return nil, fmt.Errorf("Secret %s/%s does not hold the manager's CA (%w): restore it, or delete it and let every machine join again",
+		return nil, fmt.Errorf("the Secret %s/%s does not hold the manager's CA (%w): restore it, or delete it and let every machine join again",
 			secret.Namespace, secret.Name, err)
 	}
 	return authority, nil

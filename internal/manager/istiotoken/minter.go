@@ -83,7 +83,7 @@ func (m *Minter) ensureSecret(ctx context.Context, machine facts.Machine) (*core
 	}
 	if err == nil && !ownedBy(secret, machine.UID) {
 		if secret.Labels[v1alpha1.LabelManagedBy] != v1alpha1.ManagedBy {
-			return nil, fmt.Errorf("Secret %s/%s is in the way of machine %s and is not Hawser's: rename or delete it", machine.Namespace, name, machine.NamespacedName)
+			return nil, fmt.Errorf("the Secret %s/%s is in the way of machine %s and is not Hawser's: rename or delete it", machine.Namespace, name, machine.NamespacedName)
 		}
 		if err = secrets.Delete(ctx, name, meta.DeleteOptions{Preconditions: meta.NewUIDPreconditions(string(secret.UID))}); err == nil {
 			secret, err = secrets.Create(ctx, newSecret(machine), meta.CreateOptions{})

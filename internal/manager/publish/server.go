@@ -9,8 +9,8 @@ import (
 	"google.golang.org/grpc/keepalive"
 )
 
-// Bounds of a connection. Thousands of streams are idle most of the time, so what each holds is small: buffers are shared between writes, and
-// reads have the room of a frame's head and a report.
+// Bounds of a connection. Thousands of streams are idle most of the time, so what each holds is small: gRPC gives write buffers back between
+// writes, and reads have the room of a frame's head and a report.
 const (
 	maxRequest  = 256 << 10
 	readBuffer  = 4 << 10
@@ -36,6 +36,5 @@ func NewServer(config *tls.Config) *grpc.Server {
 		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.ReadBufferSize(readBuffer),
 		grpc.WriteBufferSize(writeBuffer),
-		grpc.SharedWriteBuffer(true),
 	)
 }
