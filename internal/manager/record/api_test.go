@@ -42,6 +42,8 @@ type fakeAPI struct {
 	voided []string
 	// slow holds creations up until it is closed; nil: it does not.
 	slow chan struct{}
+	// refused are the kinds whose status cannot be written.
+	refused map[string]bool
 }
 
 func newFakeAPI() *fakeAPI { return &fakeAPI{objects: map[string]client.Object{}} }
@@ -116,6 +118,12 @@ func (f *fakeAPI) Delete(_ context.Context, object client.Object, options ...cli
 type fakeStatus struct{ *fakeAPI }
 
 func (f fakeStatus) Update(_ context.Context, object client.Object, _ ...client.SubResourceUpdateOption) error {
+	f.mu.Lock()
+	refused := f.refused[reflect.TypeOf(object).Elem().Name()]
+	f.mu.Unlock()
+	if refused {
+		return apierrors.NewInternalError(errors.New("etcd has no leader"))
+	}
 	return f.update(object, func(from, into client.Object) {
 		switch o := into.(type) {
 		case *clientnetworking.WorkloadEntry:
@@ -175,6 +183,16 @@ func (f *fakeAPI) Revoke(_ context.Context, machine types.NamespacedName) error 
 	defer f.mu.Unlock()
 	f.voided = append(f.voided, machine.String())
 	return nil
+}
+
+// refuse has writes of a kind's status fail, or no kind's.
+func (f *fakeAPI) refuse(kinds ...string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.refused = map[string]bool{}
+	for _, kind := range kinds {
+		f.refused[kind] = true
+	}
 }
 
 // takeWrites returns the number of writes since the last call.

@@ -124,7 +124,9 @@ func (r *Reaper) round(ctx context.Context) (time.Duration, error) {
 	return next, errors.Join(errs...)
 }
 
-// abandon writes that nobody holds the machine's stream, unless another replica has taken it up.
+// abandon writes that nobody holds the machine's stream, unless another replica has taken it up. As in retire the entry is first: while the
+// status names the lost session, the next round finds it again. A replica that takes the stream up meanwhile sees the entry change, and
+// puts it right.
 func (r *Recorder) abandon(ctx context.Context, seen *v1alpha1.Machine) error {
 	key := client.ObjectKeyFromObject(seen)
 	machine, err := r.liveMachine(ctx, key, seen.UID)
@@ -137,15 +139,17 @@ func (r *Recorder) abandon(ctx context.Context, seen *v1alpha1.Machine) error {
 	}
 	before := machine.DeepCopy()
 	disconnect(&machine.Status, machine.Generation, r.Now(), reasonManagerLost, "manager "+connection.Manager+", which had the agent's stream, is gone")
-	if err := r.Status.Update(ctx, machine); apierrors.IsConflict(err) {
-		return nil
-	} else if err != nil {
-		return fmt.Errorf("write the status of machine %s: %w", key, err)
-	}
-	tell(r.Events, before, machine)
 	entry, err := r.entry(ctx, machine)
-	if err != nil || entry == nil {
+	if err != nil {
 		return err
 	}
-	return r.writeHealth(ctx, machine, entry, r.Now())
+	if entry != nil {
+		if err := r.writeHealth(ctx, machine, entry, r.Now()); err != nil {
+			return err
+		}
+	}
+	if err := r.updateStatus(ctx, before, machine); !apierrors.IsConflict(err) {
+		return err
+	}
+	return nil
 }

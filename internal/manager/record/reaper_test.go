@@ -42,6 +42,45 @@ func TestMachineOfADeadReplicaIsTakenOut(t *testing.T) {
 	})
 }
 
+// Traffic is what matters: a machine counts as lost once its entry says so, and not before.
+func TestMachineIsTakenOutAlthoughAWriteFails(t *testing.T) {
+	for _, kind := range []string{"WorkloadEntry", "Machine"} {
+		t.Run(kind, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.connect(w.replica("pod-0"), "s1", asItIs)
+				w.stop()
+				w.api.refuse(kind)
+				wake := w.reaper(nil)
+				wake <- struct{}{}
+				w.pass(time.Minute)
+				w.api.refuse()
+				w.pass(time.Minute)
+				w.want("written in the end", strings.Replace(down("", "ManagerLost"), " Healthy", " Connected=False(ManagerLost) Healthy", 1))
+			})
+		})
+	}
+}
+
+// A replica that dies while it takes a machine out leaves a status that the leader can still tell from.
+func TestReplicaDiesBetweenItsWrites(t *testing.T) {
+	for _, kind := range []string{"WorkloadEntry", "Machine"} {
+		t.Run(kind, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				e := w.connect(w.replica("pod-0"), "s1", asItIs)
+				w.api.refuse(kind)
+				e.Close()
+				w.pass(time.Minute)
+				w.stop()
+				w.api.refuse()
+				wake := w.reaper(nil)
+				wake <- struct{}{}
+				w.pass(time.Minute)
+				w.want("taken out by the leader", strings.Replace(down("", "ManagerLost"), " Healthy", " Connected=False(ManagerLost) Healthy", 1))
+			})
+		})
+	}
+}
+
 func TestMachineThatMovedIsLeftAlone(t *testing.T) {
 	inWorld(t, func(w *world) {
 		managers := map[string]bool{"pod-1": true}

@@ -37,30 +37,42 @@ func (r *Recorder) reconcile(ctx context.Context, key types.NamespacedName) erro
 		return nil
 	}
 	c := r.circumstances(machine, o)
+	if c.gone {
+		return r.retire(ctx, machine, c)
+	}
 	if err := r.writeStatus(ctx, machine, c); err != nil {
 		return err
 	}
 	r.claim(o)
-	if machine.Spec.Revoked {
-		if err := r.Tokens.Revoke(ctx, key); err != nil {
-			return err
-		}
-	}
+	return r.writeEntry(ctx, machine, c)
+}
+
+// retire takes a machine out that has no stream, or must have none. Its entry is first and its status last: as long as that names the
+// session, the leader finds the machine if this replica dies in between.
+func (r *Recorder) retire(ctx context.Context, machine *v1alpha1.Machine, c circumstances) error {
+	before := machine.DeepCopy()
+	machine.Status = c.status(machine)
 	if err := r.writeEntry(ctx, machine, c); err != nil {
 		return err
 	}
-	if c.gone {
-		r.forget(o)
+	if machine.Spec.Revoked {
+		if err := r.Tokens.Revoke(ctx, c.Machine); err != nil {
+			return err
+		}
 	}
+	if err := r.updateStatus(ctx, before, machine); err != nil {
+		return err
+	}
+	r.forget(c.observation)
 	return nil
 }
 
-// machine returns a copy of the session's Machine object, nil if it is gone. The cache is believed unless that would end the session: it
-// may be older than the session.
+// machine returns a copy of the session's Machine object, nil if it is gone. The cache is believed unless that would end the session or
+// take the machine out: it may be older than the session, and not know that the agent went to another replica.
 func (r *Recorder) machine(ctx context.Context, o observation) (*v1alpha1.Machine, error) {
 	var machine v1alpha1.Machine
 	err := r.Cached.Get(ctx, o.Machine, &machine)
-	if err == nil && machine.UID == o.UID && machine.DeletionTimestamp == nil && !o.superseded(&machine) {
+	if err == nil && o.lost.IsZero() && machine.UID == o.UID && machine.DeletionTimestamp == nil && !o.superseded(&machine) {
 		return &machine, nil
 	}
 	return r.liveMachine(ctx, o.Machine, o.UID)
@@ -91,11 +103,15 @@ func (r *Recorder) liveMachine(ctx context.Context, key types.NamespacedName, ui
 func (r *Recorder) writeStatus(ctx context.Context, machine *v1alpha1.Machine, c circumstances) error {
 	before := machine.DeepCopy()
 	machine.Status = c.status(machine)
+	return r.updateStatus(ctx, before, machine)
+}
+
+func (r *Recorder) updateStatus(ctx context.Context, before, machine *v1alpha1.Machine) error {
 	if equality.Semantic.DeepEqual(before.Status, machine.Status) {
 		return nil
 	}
 	if err := r.Status.Update(ctx, machine); err != nil {
-		return fmt.Errorf("write the status of machine %s: %w", c.Machine, err)
+		return fmt.Errorf("write the status of machine %s/%s: %w", machine.Namespace, machine.Name, err)
 	}
 	tell(r.Events, before, machine)
 	return nil

@@ -9,6 +9,7 @@ import (
 
 	clientnetworking "istio.io/client-go/pkg/apis/networking/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
 	"github.com/hawser-io/hawser/api/v1alpha1"
@@ -170,6 +171,31 @@ func TestGroupAndPolicyReachTheEntry(t *testing.T) {
 		w.facts.Groups = nil
 		w.changed <- struct{}{}
 		w.want("no group", strings.Replace(down(" on pod-0 by s1", "GroupNotFound"), "172.31.0.11", "10.0.0.1", 1))
+	})
+}
+
+// Istio merges an entry's own labels over those of its spec: one that stays behind would keep the machine in a Service for ever.
+func TestLabelsGoWithTheGroup(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.connect(w.replica("pod-0"), "s1", asItIs)
+		entry := &clientnetworking.WorkloadEntry{ObjectMeta: meta.ObjectMeta{Namespace: "shop", Name: "ratings-vm-1"}}
+		w.api.change(entry, func() { entry.Labels["team"] = "payments" })
+		group := w.facts.Groups[types.NamespacedName{Namespace: "shop", Name: "ratings"}]
+		group.Spec = group.Spec.DeepCopy()
+		delete(group.Spec.GetTemplate().GetLabels(), "version")
+		delete(group.Spec.GetMetadata().GetLabels(), "version")
+		w.facts.Groups = map[types.NamespacedName]facts.Group{group.NamespacedName: group}
+		w.changed <- struct{}{}
+		w.want("the group lost a label", machineUp)
+		got := w.entry()
+		for where, labels := range map[string]map[string]string{"object": got.Labels, "spec": got.Spec.Labels} {
+			if version, ok := labels["version"]; ok {
+				t.Errorf("the entry's %s still has version=%s", where, version)
+			}
+		}
+		if got.Labels["team"] != "payments" {
+			t.Errorf("somebody else's label is gone: %v", got.Labels)
+		}
 	})
 }
 

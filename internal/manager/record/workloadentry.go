@@ -81,7 +81,9 @@ func (r *Recorder) writeEntrySpec(ctx context.Context, machine *v1alpha1.Machine
 	return want, nil
 }
 
-// wantedEntry is the machine's entry: what is Hawser's to say is set, other annotations and labels of the object (istiod's) stay.
+// wantedEntry is the machine's entry: what is Hawser's to say is set, annotations and labels of others on the object stay. Labels that the
+// group had before, which are those of the existing spec, go from the object too: Istio merges those over the spec's
+// (pilot/pkg/serviceregistry/serviceentry: ConvertWorkloadEntry).
 func wantedEntry(machine *v1alpha1.Machine, existing *clientnetworking.WorkloadEntry, group facts.Group, address string) *clientnetworking.WorkloadEntry {
 	entry := &clientnetworking.WorkloadEntry{}
 	if existing != nil {
@@ -95,6 +97,9 @@ func wantedEntry(machine *v1alpha1.Machine, existing *clientnetworking.WorkloadE
 		entry.Annotations = map[string]string{}
 	}
 	labels := group.MachineLabels()
+	for label := range entry.Spec.Labels {
+		delete(entry.Labels, label)
+	}
 	maps.Copy(entry.Labels, labels)
 	entry.Labels[v1alpha1.LabelManagedBy] = v1alpha1.ManagedBy
 	entry.Labels[v1alpha1.LabelMachine] = machine.Name
