@@ -52,6 +52,15 @@ func (c *Checker) Machine(ctx context.Context) (facts.Machine, error) {
 	return machine, nil
 }
 
+// Expiry is when the caller's certificate ends; zero if it has none.
+func (c *Checker) Expiry(ctx context.Context) time.Time {
+	certificate, err := certificateOf(ctx)
+	if err != nil {
+		return time.Time{}
+	}
+	return certificate.NotAfter
+}
+
 // Renewing is Machine for the one call that may come with an expired certificate, within the recovery window of the machine's policy.
 func (c *Checker) Renewing(ctx context.Context) (facts.Machine, error) {
 	machine, certificate, err := c.identify(ctx)

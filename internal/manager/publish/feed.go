@@ -6,7 +6,6 @@ import (
 	"time"
 
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
-	"github.com/hawser-io/hawser/internal/manager/caller"
 	"github.com/hawser-io/hawser/internal/manager/desired"
 	"github.com/hawser-io/hawser/internal/manager/facts"
 	"github.com/hawser-io/hawser/internal/manager/istiotoken"
@@ -29,6 +28,8 @@ type feed struct {
 	machine facts.Machine
 	host    *hawserv1.HostFacts
 	book    Record
+	// until is when the certificate ends that the stream was opened with.
+	until time.Time
 
 	// generation that the machine has, or was sent last.
 	generation string
@@ -42,8 +43,8 @@ type feed struct {
 	notBefore time.Time
 }
 
-func newFeed(s *Service, machine facts.Machine, hello *hawserv1.Hello, book Record) *feed {
-	f := &feed{service: s, machine: machine, host: hello.GetHost(), book: book, generation: hello.GetGeneration()}
+func newFeed(s *Service, machine facts.Machine, hello *hawserv1.Hello, book Record, until time.Time) *feed {
+	f := &feed{service: s, machine: machine, host: hello.GetHost(), book: book, until: until, generation: hello.GetGeneration()}
 	if hello.GetTokenExpiry() > 0 {
 		f.expiry = time.Unix(hello.GetTokenExpiry(), 0)
 	}
@@ -63,11 +64,11 @@ type sender interface {
 // bring sends what the machine does not have and returns when to look again although nothing changed. A refusal means that the machine must
 // not be served any more; *finished that it was told to leave.
 func (f *feed) bring(stream sender) (time.Duration, error) {
-	snapshot := f.service.Facts()
-	machine, err := f.current(stream, snapshot)
+	machine, err := f.current(stream)
 	if err != nil {
 		return 0, err
 	}
+	snapshot := f.service.Facts()
 	result := desired.Compute(snapshot, machine)
 	if result.Problem != nil {
 		f.book.Decide(record.Decision{Problem: result.Problem})
@@ -89,21 +90,17 @@ func (f *feed) bring(stream sender) (time.Duration, error) {
 			return 0, err
 		}
 	}
-	return f.refreshIn(), nil
+	return min(f.refreshIn(), f.until.Sub(f.service.Now())+time.Second), nil
 }
 
-// current returns the machine as it is now, or how its stream has to end.
-func (f *feed) current(stream sender, snapshot facts.Facts) (facts.Machine, error) {
-	machine, known := snapshot.Machines[f.machine.NamespacedName]
-	if !known || machine.UID != f.machine.UID || caller.Refuse(machine, f.machine.KeyFingerprint) != nil {
-		// The snapshot may be older than the machine: the certificate is checked against the API server's word again.
-		var err error
-		if machine, err = f.service.Callers.Machine(stream.Context()); err != nil {
-			return facts.Machine{}, f.over(stream, err)
-		}
-		if machine.UID != f.machine.UID {
-			return facts.Machine{}, refusal.New(refusal.SessionReplaced, "machine", machine.NamespacedName)
-		}
+// current returns the machine as it is now, or how its stream has to end: each time its certificate is checked as if it called anew.
+func (f *feed) current(stream sender) (facts.Machine, error) {
+	machine, err := f.service.Callers.Machine(stream.Context())
+	if err != nil {
+		return facts.Machine{}, f.over(stream, err)
+	}
+	if machine.UID != f.machine.UID {
+		return facts.Machine{}, refusal.New(refusal.SessionReplaced, "machine", machine.NamespacedName)
 	}
 	// What the agent said when it connected is newer than what is recorded.
 	machine.Architecture, machine.Addresses = f.host.GetArchitecture(), f.host.GetAddresses()

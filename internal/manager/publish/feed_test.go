@@ -14,6 +14,7 @@ import (
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
 	"github.com/hawser-io/hawser/internal/manager/facts"
 	"github.com/hawser-io/hawser/internal/manager/record"
+	"github.com/hawser-io/hawser/internal/refusal"
 )
 
 // tokens follows the tokens that one machine is sent, on a clock that stands unless it is moved. There is no state, as there is no revision.
@@ -27,18 +28,31 @@ type tokens struct {
 	minted  int
 	sent    int
 	feed    *feed
+	// until is the end of the machine's certificate.
+	until time.Time
 }
+
+var _ Callers = (*tokens)(nil)
+
+func (k *tokens) Machine(context.Context) (facts.Machine, error) {
+	if k.clock.After(k.until) {
+		return facts.Machine{}, refusal.New(refusal.CertificateExpired)
+	}
+	return k.machine, nil
+}
+
+func (k *tokens) Expiry(context.Context) time.Time { return k.until }
 
 func newTokens(t *testing.T, hello *hawserv1.Hello) *tokens {
 	t.Helper()
 	key := types.NamespacedName{Namespace: "shop", Name: "vm"}
 	k := &tokens{t: t, clock: time.Unix(1_800_000_000, 0), life: 24 * time.Hour, machine: facts.Machine{NamespacedName: key, Group: "ratings"}}
-	k.facts.Machines = map[types.NamespacedName]facts.Machine{key: k.machine}
+	k.until = k.clock.Add(1000 * time.Hour)
 	k.account("ratings")
 	service := NewService(Options{
-		Facts: func() facts.Facts { return k.facts }, Tokens: k, Now: func() time.Time { return k.clock }, Logger: slog.New(slog.DiscardHandler),
+		Facts: func() facts.Facts { return k.facts }, Callers: k, Tokens: k, Now: func() time.Time { return k.clock }, Logger: slog.New(slog.DiscardHandler),
 	})
-	k.feed = newFeed(service, k.machine, hello, deaf{})
+	k.feed = newFeed(service, k.machine, hello, deaf{}, k.until)
 	return k
 }
 
@@ -131,6 +145,21 @@ func TestFailedMintIsTriedAgainLaterAndLater(t *testing.T) {
 	}
 	k.err = nil
 	k.look("healed", 1)
+}
+
+// A stream is no way around the end of a certificate: whoever stole one would keep it open.
+func TestStreamEndsWithItsCertificate(t *testing.T) {
+	k := newTokens(t, &hawserv1.Hello{})
+	k.until = k.clock.Add(time.Hour)
+	k.feed.until = k.until
+	next := k.look("a certificate for an hour", 1)
+	if next < time.Hour || next > time.Hour+time.Minute {
+		t.Errorf("looks again in %v", next)
+	}
+	k.clock = k.clock.Add(next)
+	if _, err := k.feed.bring(k); !errors.Is(err, refusal.CertificateExpired) {
+		t.Errorf("at its end: %v", err)
+	}
 }
 
 func TestNoGroupNoToken(t *testing.T) {

@@ -41,8 +41,9 @@ func (s *session) end(reason error) {
 	}
 }
 
-// enter adds a session and ends an earlier one of the same machine. It fails when the hub stops.
-func (h *Hub) enter(s *session) error {
+// enter adds a session, ends an earlier one of the same machine, and begins what goes with the session; begin must be quick. Sessions of a
+// machine begin in the order that they enter in. It fails when the hub stops.
+func (h *Hub) enter(s *session, begin func()) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.stopping {
@@ -53,6 +54,7 @@ func (h *Hub) enter(s *session) error {
 	}
 	h.sessions[s.machine] = s
 	h.open.Add(1)
+	begin()
 	return nil
 }
 

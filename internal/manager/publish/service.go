@@ -21,6 +21,8 @@ import (
 type Callers interface {
 	// Machine is the machine that calls.
 	Machine(ctx context.Context) (facts.Machine, error)
+	// Expiry is when the certificate ends that it calls with.
+	Expiry(ctx context.Context) time.Time
 }
 
 // Tokens mints Istio tokens; *istiotoken.Minter is one.

@@ -19,7 +19,8 @@ const helloPatience = 10 * time.Second
 
 type syncStream = grpc.BidiStreamingServer[hawserv1.SyncRequest, hawserv1.SyncResponse]
 
-// Sync holds a machine's stream until either side ends it, the machine opens another one, is revoked or deleted.
+// Sync holds a machine's stream until either side ends it, the certificate ends that it was opened with, or the machine opens another one, is
+// revoked or deleted.
 func (s *Service) Sync(stream syncStream) error {
 	machine, err := s.Callers.Machine(stream.Context())
 	if err != nil {
@@ -31,17 +32,19 @@ func (s *Service) Sync(stream syncStream) error {
 		return err
 	}
 	session := newSession(machine.NamespacedName)
-	if err := s.Hub.enter(session); err != nil {
+	var book Record
+	if err := s.Hub.enter(session, func() {
+		book = s.Open(record.Session{
+			ID: rand.Text(), Machine: machine.NamespacedName, UID: machine.UID, Since: s.Now(), Host: hello.GetHost(), Report: hello.GetReport(),
+			Superseded: func() { session.end(refusal.New(refusal.SessionReplaced, "machine", machine.NamespacedName)) },
+		})
+	}); err != nil {
 		return err
 	}
 	defer s.Hub.leave(session)
-	book := s.Open(record.Session{
-		ID: rand.Text(), Machine: machine.NamespacedName, UID: machine.UID, Since: s.Now(), Host: hello.GetHost(), Report: hello.GetReport(),
-		Superseded: func() { session.end(refusal.New(refusal.SessionReplaced, "machine", machine.NamespacedName)) },
-	})
 	defer book.Close()
 	s.Logger.Info("machine connected", "machine", machine.NamespacedName, "agent", hello.GetHost().GetAgentVersion())
-	err = s.serve(stream, incoming, session, newFeed(s, machine, hello, book))
+	err = s.serve(stream, incoming, session, newFeed(s, machine, hello, book, s.Callers.Expiry(stream.Context())))
 	s.Logger.Info("machine disconnected", "machine", machine.NamespacedName, "error", err)
 	return err
 }

@@ -179,6 +179,16 @@ func TestSecondStreamReplacesTheFirst(t *testing.T) {
 	}
 }
 
+func TestStreamEndsWhenTheCertificateDoes(t *testing.T) {
+	w := newWorld(t)
+	s := w.stream(w.join("vm-1", 3*time.Second), "")
+	s.state()
+	if _, err := s.Recv(); !errors.Is(asRefusal(err), refusal.CertificateExpired) {
+		t.Errorf("the stream ended with %v", err)
+	}
+	w.book.await(t, "vm-1 closed")
+}
+
 func TestProblemIsRecordedAndTheStreamStands(t *testing.T) {
 	w := newWorld(t)
 	s := w.stream(w.join("vm-1", time.Hour), "")
