@@ -9,6 +9,7 @@ import (
 	"time"
 
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
+	"github.com/hawser-io/hawser/internal/agent/atomicfile"
 	"github.com/hawser-io/hawser/internal/agent/host/account"
 	"github.com/hawser-io/hawser/internal/agent/host/command"
 	"github.com/hawser-io/hawser/internal/agent/host/file"
@@ -38,6 +39,8 @@ type Options struct {
 	// Reachable makes a new connection to the manager and returns nil if it answers. Interception is confirmed by it; nil
 	// confirms by SSH alone.
 	Reachable func(ctx context.Context) error
+	// InterceptionDelay is the time of the dead man's switch; 0: interception.DefaultDelay.
+	InterceptionDelay time.Duration
 	// Log gets what is worth to know beside the steps; nil for nothing.
 	Log *slog.Logger
 }
@@ -93,6 +96,8 @@ type Host struct {
 	tree    *file.Tree
 	owners  file.Owners
 	ledger  *ledger.Ledger
+	// files is told of each change that this package makes itself.
+	files atomicfile.Writer
 
 	users        users
 	unitStates   unitStates
@@ -111,19 +116,24 @@ type Host struct {
 const LedgerFile = plan.StateDirectory + "/state/ledger.json"
 
 // New returns this machine. It does no I/O.
-func New(options Options) *Host {
+func New(options Options) *Host { return assemble(options, file.Kernel{}, atomicfile.Writer{}) }
+
+// assemble returns a machine whose files are owned and written by these two.
+func assemble(options Options, owners file.Owners, files atomicfile.Writer) *Host {
 	if options.Log == nil {
 		options.Log = slog.New(slog.DiscardHandler)
 	}
 	at := func(path string) string { return filepath.Join("/", options.Root, path) }
 	runner := command.Exec{}
 	systemd := unit.New(runner, at("/proc"))
-	traffic := interception.New(runner, at(plan.RunProxyDirectory))
-	versions := proxy.New(at(plan.VersionsDirectory), options.Artifacts)
+	traffic := interception.New(interception.Options{
+		Runner: runner, Directory: at(plan.RunProxyDirectory), Files: files, Delay: options.InterceptionDelay,
+	})
+	versions := proxy.New(at(plan.VersionsDirectory), options.Artifacts, files)
 	h := &Host{
-		options: options, owners: file.Kernel{}, log: options.Log,
-		tree:         file.New(options.Root, file.Kernel{}),
-		ledger:       ledger.New(at(LedgerFile)),
+		options: options, owners: owners, files: files, log: options.Log,
+		tree:         file.New(options.Root, owners, files),
+		ledger:       ledger.New(at(LedgerFile), files),
 		users:        account.New(runner, at("/etc/passwd"), at("/etc/group")),
 		unitStates:   systemd,
 		unitControl:  systemd,

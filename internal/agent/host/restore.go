@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -30,6 +29,7 @@ func (h *Host) Restore(ctx context.Context) error {
 	units := false
 	for _, record := range records {
 		units = units || record.Kind == ledger.Unit || strings.HasPrefix(record.Name, plan.UnitsDirectory)
+		h.files.Step("undo " + string(record.Kind) + " " + record.Name)
 		if err := h.undo(ctx, record); err != nil {
 			h.log.Error("the host could not be put back", "kind", string(record.Kind), "name", record.Name, "error", err)
 			failures = append(failures, err)
@@ -98,12 +98,11 @@ func (h *Host) undoDirectory(record ledger.Record) error {
 		return h.tree.RemoveAll(record.Name)
 	}
 	if record.Former != nil && record.Former.Mode.IsDir() {
-		at := h.tree.Path(record.Name)
-		if _, err := os.Lstat(at); errors.Is(err, fs.ErrNotExist) {
+		err := h.tree.SetDirectory(record.Name, record.Former.Mode.Perm(), file.ID{UID: record.Former.UID, GID: record.Former.GID})
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 			return nil
 		}
-		id := file.ID{UID: record.Former.UID, GID: record.Former.GID}
-		return errors.Join(h.owners.Give(at, id), os.Chmod(at, record.Former.Mode.Perm()))
+		return err
 	}
 	// What others put there since stays, and the agent's own identity is the store's to forget.
 	err := h.tree.Remove(record.Name)
@@ -114,6 +113,9 @@ func (h *Host) undoDirectory(record ledger.Record) error {
 }
 
 func (h *Host) undoFile(record ledger.Record) error {
+	if err := h.tree.Clear(record.Name); err != nil {
+		return err
+	}
 	former := record.Former
 	switch {
 	case former == nil || own(record.Name):
@@ -137,6 +139,9 @@ func (h *Host) undoBlock(record ledger.Record) error {
 	if err != nil {
 		return err
 	}
+	if err := h.tree.Clear(path); err != nil {
+		return err
+	}
 	content, err := os.ReadFile(h.tree.Path(path))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -146,7 +151,7 @@ func (h *Host) undoBlock(record ledger.Record) error {
 	}
 	without := plan.WithoutBlock(content)
 	if record.Former == nil && len(without) == 0 {
-		return errors.Join(h.tree.Remove(path), file.SyncDirectory(filepath.Dir(h.tree.Path(path))))
+		return h.tree.Remove(path)
 	}
 	// Whoever removed the block by hand may have left the newline that was added before it.
 	if former := record.Former; former != nil && bytes.Equal(without, append(slices.Clone(former.Content), '\n')) {

@@ -14,35 +14,16 @@ import (
 	"time"
 
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
+	"github.com/hawser-io/hawser/internal/agent/atomicfile"
+	"github.com/hawser-io/hawser/internal/agent/atomicfile/crashtest"
 )
 
-// crash is what a test throws in place of a power cut.
-type crash struct{ step string }
-
-// crashing returns a store that crashes before step number n, counted from zero, and tells whether it did.
-func crashing(directory string, n int) (*Store, func(work func() error) (string, error)) {
-	s := New(directory)
-	s.step = func(step string) {
-		if n == 0 {
-			panic(crash{step})
-		}
-		n--
-	}
-	return s, func(work func() error) (crashed string, err error) {
-		defer func() {
-			switch r := recover().(type) {
-			case nil:
-			case crash:
-				crashed = r.step
-			default:
-				panic(r)
-			}
-		}()
-		return "", work()
-	}
-}
-
 var enrollment = Enrollment{Manager: "gw.example:15012", TokenID: "shop.k3j", Namespace: "shop", Name: "vm-1", Group: "ratings", UID: "u1"}
+
+// crashing returns a store that calls before at each change.
+func crashing(directory string, before func(string)) *Store {
+	return &Store{directory: directory, files: atomicfile.Writer{Before: before}}
+}
 
 func join(s *Store) error {
 	if err := s.Prepare(); err != nil {
@@ -65,8 +46,7 @@ func join(s *Store) error {
 func TestJoinCutOffAnywhereIsFinishedByRepeatingIt(t *testing.T) {
 	for n := 0; ; n++ {
 		directory := t.TempDir()
-		s, run := crashing(directory, n)
-		step, err := run(func() error { return join(s) })
+		step, err := crashtest.At(n, func(before func(string)) error { return join(crashing(directory, before)) })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -94,7 +74,7 @@ func TestJoinCutOffAnywhereIsFinishedByRepeatingIt(t *testing.T) {
 			t.Errorf("crash before %q: left behind: %v", step, left)
 		}
 		if step == "" {
-			if n < 15 {
+			if n < 25 {
 				t.Errorf("only %d steps were crashed", n)
 			}
 			return
@@ -108,8 +88,8 @@ func TestRenewalCutOffAnywhereLeavesAnIdentity(t *testing.T) {
 		if err := join(New(directory)); err != nil {
 			t.Fatal(err)
 		}
-		s, run := crashing(directory, n)
-		step, err := run(func() error {
+		step, err := crashtest.At(n, func(before func(string)) error {
+			s := crashing(directory, before)
 			key, err := s.Key()
 			if err != nil {
 				return err
@@ -133,22 +113,51 @@ func TestRenewalCutOffAnywhereLeavesAnIdentity(t *testing.T) {
 	}
 }
 
-func TestForgetCutOffAnywhereHasNotJoined(t *testing.T) {
-	directory := filepath.Join(t.TempDir(), "hawser")
-	s := New(directory)
+func TestForgetCutOffAnywhereIsFinishedByRepeatingIt(t *testing.T) {
+	for n := 0; ; n++ {
+		directory := filepath.Join(t.TempDir(), "hawser")
+		if err := join(New(directory)); err != nil {
+			t.Fatal(err)
+		}
+		// A write that was cut off before must not keep the directory.
+		if err := os.WriteFile(filepath.Join(directory, "state/.hawser-new-desired.pb-7"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		step, err := crashtest.At(n, func(before func(string)) error { return crashing(directory, before).Forget() })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := New(directory).Identity(); err != nil && !errors.Is(err, ErrNone) {
+			t.Errorf("crash before %q: half an identity: %v", step, err)
+		}
+		for range 2 {
+			if err := New(directory).Forget(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := os.Stat(directory); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("crash before %q: %s is still there: %v", step, directory, err)
+			}
+		}
+		if step == "" {
+			return
+		}
+	}
+}
+
+func TestForgetLeavesWhatBelongsToOthers(t *testing.T) {
+	s := New(filepath.Join(t.TempDir(), "hawser"))
 	if err := join(s); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 {
-		if err := s.Forget(); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := os.Stat(directory); !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("%s is still there: %v", directory, err)
-		}
-		if _, err := s.Identity(); !errors.Is(err, ErrNone) {
-			t.Errorf("identity after Forget: %v", err)
-		}
+	ledger := filepath.Join(s.Directory(), "state/ledger.json")
+	if err := os.WriteFile(ledger, []byte("[]"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Forget(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(ledger); err != nil {
+		t.Errorf("Forget took the ledger along: %v", err)
 	}
 }
 
@@ -156,7 +165,7 @@ func leftovers(t *testing.T, directory string) []string {
 	t.Helper()
 	var found []string
 	err := filepath.WalkDir(directory, func(path string, _ os.DirEntry, err error) error {
-		if strings.HasPrefix(filepath.Base(path), temporaryPrefix) {
+		if strings.HasPrefix(filepath.Base(path), ".hawser-new-") {
 			found = append(found, path)
 		}
 		return err

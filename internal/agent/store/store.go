@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
+	"github.com/hawser-io/hawser/internal/agent/atomicfile"
 )
 
 // DefaultDirectory is where the agent keeps its state; what this package keeps there is readable by root alone.
@@ -22,12 +23,12 @@ var ErrNone = errors.New("nothing stored")
 // from several processes: every write is one atomic rename.
 type Store struct {
 	directory string
-	step      func(string)
+	files     atomicfile.Writer
 }
 
 // New returns the store in directory, which need not exist yet. It does no I/O.
 func New(directory string) *Store {
-	return &Store{directory: directory, step: func(string) {}}
+	return &Store{directory: directory}
 }
 
 // Directory is where the store is.
@@ -35,15 +36,17 @@ func (s *Store) Directory() string { return s.directory }
 
 // Prepare makes the directories and removes leftovers of a crash. Repeating it changes nothing.
 func (s *Store) Prepare() error {
-	// The proxy's user passes through the outer directory, to its own files in others.
-	for directory, mode := range map[string]fs.FileMode{s.directory: 0o711, s.path("identity"): 0o700, s.path("state"): 0o700} {
-		if err := os.MkdirAll(directory, mode); err != nil {
+	for _, directory := range []struct {
+		path string
+		mode fs.FileMode
+	}{
+		// The proxy's user passes through the outer directory, to its own files in others.
+		{s.directory, 0o711}, {s.path("identity"), 0o700}, {s.path("state"), 0o700},
+	} {
+		if err := s.files.MakeDirectory(directory.path, directory.mode); err != nil {
 			return fmt.Errorf("make the agent's directory: %w", err)
 		}
-		if err := os.Chmod(directory, mode); err != nil {
-			return fmt.Errorf("restrict the agent's directory: %w", err)
-		}
-		if err := removeLeftovers(directory); err != nil {
+		if err := s.files.ClearDirectory(directory.path); err != nil {
 			return err
 		}
 	}
@@ -77,15 +80,35 @@ func (s *Store) KeepDesired(state *hawserv1.DesiredState) error {
 
 // Forget removes identity and state. What else lies in the directory belongs to others and stays. Repeating it is fine.
 func (s *Store) Forget() error {
-	// agent.json goes first: without it the machine has not joined, whatever else is left by a crash.
-	for _, name := range []string{"identity/agent.json", "identity", "state/desired.pb"} {
+	if err := s.forget(); err != nil {
+		return fmt.Errorf("forget the machine's identity: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) forget() error {
+	// agent.json goes first, also for whoever looks after a power cut: without it the machine has not joined, whatever else is left.
+	s.files.Step("remove enrollment")
+	err := os.Remove(s.path("identity/agent.json"))
+	if err == nil {
+		err = atomicfile.SyncDirectory(s.path("identity"))
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, name := range []string{"identity", "state/desired.pb"} {
+		s.files.Step("remove " + name)
 		if err := os.RemoveAll(s.path(name)); err != nil {
-			return fmt.Errorf("forget the machine's identity: %w", err)
+			return err
 		}
 	}
 	for _, directory := range []string{s.path("state"), s.directory} {
+		if err := s.files.ClearDirectory(directory); err != nil {
+			return err
+		}
+		s.files.Step("remove directory " + directory)
 		if err := os.Remove(directory); err != nil && !errors.Is(err, fs.ErrNotExist) && !notEmpty(directory) {
-			return fmt.Errorf("forget the machine's identity: %w", err)
+			return err
 		}
 	}
 	return nil
@@ -110,5 +133,5 @@ func (s *Store) read(name string) ([]byte, error) {
 }
 
 func (s *Store) write(name string, content []byte) error {
-	return replace(s.path(name), content, 0o600, s.step)
+	return s.files.Write(atomicfile.File{Path: s.path(name), Mode: 0o600}, content)
 }

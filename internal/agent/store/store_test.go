@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -44,6 +45,9 @@ func TestDesiredIsKeptWithoutItsToken(t *testing.T) {
 }
 
 func TestEverythingIsReadableByRootAlone(t *testing.T) {
+	// The agent's unit has this umask: the proxy's user must be able to pass through the outer directory all the same.
+	before := syscall.Umask(0o077)
+	defer syscall.Umask(before)
 	s := New(filepath.Join(t.TempDir(), "hawser"))
 	if err := join(s); err != nil {
 		t.Fatal(err)
@@ -52,6 +56,9 @@ func TestEverythingIsReadableByRootAlone(t *testing.T) {
 		allowed := os.FileMode(0o700)
 		if path == s.Directory() {
 			allowed = 0o711
+			if info.Mode().Perm() != allowed {
+				t.Errorf("%s has mode %v, want %v", path, info.Mode(), allowed)
+			}
 		}
 		if err == nil && info.Mode().Perm()&^allowed != 0 {
 			t.Errorf("%s has mode %v", path, info.Mode())

@@ -6,9 +6,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 
+	"github.com/hawser-io/hawser/internal/agent/atomicfile"
 	"github.com/hawser-io/hawser/internal/agent/plan"
 )
 
@@ -17,8 +17,10 @@ type ID struct{ UID, GID int }
 
 // Owners keeps whom files belong to.
 type Owners interface {
-	// Give makes an open or closed file belong to id.
-	Give(path string, id ID) error
+	// Give makes an open file or directory belong to id.
+	Give(file *os.File, id ID) error
+	// GiveLink makes a symbolic link belong to id, not what it leads to.
+	GiveLink(path string, id ID) error
 	// Of tells whom a file belongs to.
 	Of(path string, info fs.FileInfo) ID
 }
@@ -27,10 +29,13 @@ type Owners interface {
 type Tree struct {
 	root   string
 	owners Owners
+	files  atomicfile.Writer
 }
 
 // New returns the tree below root; an empty root is the host's own.
-func New(root string, owners Owners) *Tree { return &Tree{root: root, owners: owners} }
+func New(root string, owners Owners, files atomicfile.Writer) *Tree {
+	return &Tree{root: root, owners: owners, files: files}
+}
 
 // Path is where a file of the tree is for this process.
 func (t *Tree) Path(path string) string { return filepath.Join("/", t.root, path) }
@@ -39,7 +44,10 @@ func (t *Tree) Path(path string) string { return filepath.Join("/", t.root, path
 type Kernel struct{}
 
 // Give implements Owners.
-func (Kernel) Give(path string, id ID) error { return os.Lchown(path, id.UID, id.GID) }
+func (Kernel) Give(file *os.File, id ID) error { return file.Chown(id.UID, id.GID) }
+
+// GiveLink implements Owners.
+func (Kernel) GiveLink(path string, id ID) error { return os.Lchown(path, id.UID, id.GID) }
 
 // Of implements Owners.
 func (Kernel) Of(_ string, info fs.FileInfo) ID {
@@ -102,18 +110,4 @@ func (t *Tree) Resolve(path string) (string, error) {
 		path = target
 	}
 	return "", fmt.Errorf("%s: %w", path, syscall.ELOOP)
-}
-
-// RemoveLeftovers deletes temporary files that a crash left in a directory.
-func (t *Tree) RemoveLeftovers(directory string) error {
-	entries, err := os.ReadDir(t.Path(directory))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	for _, entry := range entries {
-		if strings.HasPrefix(entry.Name(), temporaryPrefix) {
-			err = errors.Join(err, os.RemoveAll(filepath.Join(t.Path(directory), entry.Name())))
-		}
-	}
-	return err
 }

@@ -22,16 +22,15 @@ type Reach struct {
 	SSH string
 }
 
-const (
-	// confirmTime is well within the switch's Delay.
-	confirmTime = 20 * time.Second
-	sshTime     = 5 * time.Second
-)
+const sshTime = 5 * time.Second
+
+// confirmTime is well within the switch's delay.
+func (t *Traffic) confirmTime() time.Duration { return t.options.Delay * 3 / 4 }
 
 // Confirm checks that all is within reach and disarms the switch. If not, it takes the rules away at once; the error says what
 // was cut off, and wraps ErrCutOff.
 func (t *Traffic) Confirm(ctx context.Context, rules plan.Rules, reach Reach) error {
-	checked, cancel := context.WithTimeout(ctx, confirmTime)
+	checked, cancel := context.WithTimeout(ctx, t.confirmTime())
 	defer cancel()
 	err := t.check(checked, rules, reach)
 	if err == nil {

@@ -32,7 +32,7 @@ func (t *Traffic) list(ctx context.Context, backend plan.Backend) (string, error
 }
 
 func (t *Traffic) listNFTables(ctx context.Context) (string, error) {
-	tables, err := t.runner.Run(ctx, command.New("nft", "list", "tables", "inet"))
+	tables, err := t.options.Runner.Run(ctx, command.New("nft", "list", "tables", "inet"))
 	if err != nil {
 		return "", err
 	}
@@ -42,7 +42,7 @@ func (t *Traffic) listNFTables(ctx context.Context) (string, error) {
 		if len(fields) != 3 || fields[2] != tableNAT && fields[2] != tableMangle && fields[2] != tableRaw {
 			continue
 		}
-		table, err := t.runner.Run(ctx, command.New("nft", "--stateless", "--numeric", "list", "table", "inet", fields[2]))
+		table, err := t.options.Runner.Run(ctx, command.New("nft", "--stateless", "--numeric", "list", "table", "inet", fields[2]))
 		if err != nil {
 			return "", err
 		}
@@ -52,35 +52,47 @@ func (t *Traffic) listNFTables(ctx context.Context) (string, error) {
 }
 
 // listIPTables keeps the lines of Istio's chains and the jumps into them. Other programs' rules come and go.
+//
+// It asks each flavour of iptables that the host has: istio-iptables chooses one by itself, and not always the same, since
+// its own probing makes tables of the other (istio.io/istio, tools/istio-iptables/pkg/dependencies, DetectIptablesVersion).
 func (t *Traffic) listIPTables(ctx context.Context) (string, error) {
 	var found strings.Builder
-	missing := 0
-	programs := []string{"iptables-save", "ip6tables-save"}
-	for _, program := range programs {
-		out, err := t.runner.Run(ctx, command.New(program))
-		if errors.Is(err, exec.ErrNotFound) {
-			missing++
-			continue
-		}
-		if err != nil {
-			return "", err
-		}
-		table := ""
-		for line := range strings.Lines(string(out)) {
-			if strings.HasPrefix(line, "*") {
-				table = program + " " + strings.TrimSpace(line)
+	missing := true
+	for _, family := range []string{"iptables", "ip6tables"} {
+		for _, flavour := range []string{"", "-nft", "-legacy"} {
+			program := family + flavour + "-save"
+			out, err := t.options.Runner.Run(ctx, command.New(program))
+			if errors.Is(err, exec.ErrNotFound) {
+				continue
 			}
-			if strings.HasPrefix(line, ":ISTIO_") || strings.HasPrefix(line, "-A ") && strings.Contains(line, "ISTIO_") {
-				// The counters of a chain are not part of the rules.
-				line, _, _ = strings.Cut(strings.TrimSpace(line), " [")
-				found.WriteString(table + " " + line + "\n")
+			if err != nil && flavour == "" {
+				return "", err
 			}
+			// A kernel that lacks a flavour has no rules of it.
+			missing = false
+			found.WriteString(istioRules(program, string(out)))
 		}
 	}
-	if missing == len(programs) {
+	if missing {
 		return "", exec.ErrNotFound
 	}
 	return found.String(), nil
+}
+
+func istioRules(program, saved string) string {
+	var found strings.Builder
+	table := ""
+	for line := range strings.Lines(saved) {
+		if strings.HasPrefix(line, "*") {
+			table = program + " " + strings.TrimSpace(line)
+		}
+		if strings.HasPrefix(line, ":ISTIO_") || strings.HasPrefix(line, "-A ") && strings.Contains(line, "ISTIO_") {
+			// The counters of a chain are not part of the rules.
+			line, _, _ := strings.Cut(strings.TrimSpace(line), " [")
+			found.WriteString(table + " " + line + "\n")
+		}
+	}
+	return found.String()
 }
 
 // fingerprint tells whether the rules are the same as they were.

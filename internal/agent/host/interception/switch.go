@@ -8,34 +8,35 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
+	"github.com/hawser-io/hawser/internal/agent/atomicfile"
 	"github.com/hawser-io/hawser/internal/agent/host/command"
 	"github.com/hawser-io/hawser/internal/agent/plan"
 )
 
-// SwitchUnit is the transient timer of the dead man's switch, and Delay its time.
+// SwitchUnit is the transient timer of the dead man's switch.
 const (
 	switchName = "hawser-interception-undo"
 	SwitchUnit = switchName + ".timer"
-	Delay      = "30s"
 )
+
+// DefaultDelay of the switch: with what systemd and the script need on a slow host, rules are gone within half a minute.
+const DefaultDelay = 27 * time.Second
 
 // arm sets the switch, or sets it anew: a timer of systemd's runs the script that takes the rules away, whatever becomes of the
 // agent meanwhile.
 func (t *Traffic) arm(ctx context.Context, backend plan.Backend) error {
-	if err := os.MkdirAll(t.directory, 0o755); err != nil {
-		return fmt.Errorf("set the dead man's switch: %w", err)
-	}
-	script := filepath.Join(t.directory, "undo-interception.sh")
-	if err := os.WriteFile(script, []byte(undoScript), 0o600); err != nil {
+	script := filepath.Join(t.options.Directory, "undo-interception.sh")
+	if err := t.replace(script, []byte(undoScript)); err != nil {
 		return fmt.Errorf("set the dead man's switch: %w", err)
 	}
 	if err := t.Disarm(ctx); err != nil {
 		return err
 	}
-	c := command.New("systemd-run", "--quiet", "--collect", "--unit="+switchName, "--on-active="+Delay, "--timer-property=AccuracySec=100ms",
+	c := command.New("systemd-run", "--quiet", "--collect", "--unit="+switchName, fmt.Sprintf("--on-active=%dms", t.options.Delay.Milliseconds()), "--timer-property=AccuracySec=100ms",
 		"--description=Take back Hawser's traffic rules unless they are confirmed", "/bin/sh", script, string(backend))
-	if _, err := t.runner.Run(ctx, c); err != nil {
+	if _, err := t.options.Runner.Run(ctx, c); err != nil {
 		return fmt.Errorf("set the dead man's switch: %w", err)
 	}
 	return nil
@@ -43,7 +44,7 @@ func (t *Traffic) arm(ctx context.Context, backend plan.Backend) error {
 
 // Disarm stops the switch. One that is not set is fine.
 func (t *Traffic) Disarm(ctx context.Context) error {
-	_, err := t.runner.Run(ctx, command.New("systemctl", "stop", SwitchUnit))
+	_, err := t.options.Runner.Run(ctx, command.New("systemctl", "stop", SwitchUnit))
 	const notLoaded = 5 // systemctl's exit code for a unit that there is none of
 	if failure, ok := errors.AsType[*command.Error](err); ok && failure.Code == notLoaded {
 		return nil
@@ -61,7 +62,7 @@ type applied struct {
 	Fingerprint string       `json:"fingerprint"`
 }
 
-func (t *Traffic) recordPath() string { return filepath.Join(t.directory, "interception.json") }
+func (t *Traffic) recordPath() string { return filepath.Join(t.options.Directory, "interception.json") }
 
 // record returns what was kept; the zero value if nothing was, or if it cannot be read: the rules are then set again.
 func (t *Traffic) record() applied {
@@ -76,10 +77,7 @@ func (t *Traffic) record() applied {
 func (t *Traffic) keep(record applied) error {
 	content, err := json.Marshal(record)
 	if err == nil {
-		temporary := t.recordPath() + ".new"
-		if err = os.WriteFile(temporary, content, 0o600); err == nil {
-			err = os.Rename(temporary, t.recordPath())
-		}
+		err = t.replace(t.recordPath(), content)
 	}
 	if err != nil {
 		return fmt.Errorf("keep which traffic rules are set: %w", err)
@@ -87,7 +85,19 @@ func (t *Traffic) keep(record applied) error {
 	return nil
 }
 
+// replace writes a file that is the agent's alone, in a directory that the proxy's user passes through.
+func (t *Traffic) replace(path string, content []byte) error {
+	if err := t.options.Files.MakeDirectory(t.options.Directory, 0o755); err != nil {
+		return err
+	}
+	if err := t.options.Files.Clear(path); err != nil {
+		return err
+	}
+	return t.options.Files.Write(atomicfile.File{Path: path, Mode: 0o600}, content)
+}
+
 func (t *Traffic) forget() error {
+	t.options.Files.Step("remove " + t.recordPath())
 	if err := os.Remove(t.recordPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("forget which traffic rules are set: %w", err)
 	}

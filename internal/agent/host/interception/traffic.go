@@ -1,12 +1,15 @@
 package interception
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
+	"github.com/hawser-io/hawser/internal/agent/atomicfile"
 	"github.com/hawser-io/hawser/internal/agent/host/command"
 	"github.com/hawser-io/hawser/internal/agent/plan"
 )
@@ -16,16 +19,24 @@ type Runner interface {
 	Run(ctx context.Context, c command.Command) ([]byte, error)
 }
 
-// Traffic is the host's packet filter, as far as it is Istio's.
-type Traffic struct {
-	runner Runner
-	// directory is on a file system that a reboot forgets, as it forgets the rules.
-	directory string
+// Options of a Traffic.
+type Options struct {
+	Runner Runner
+	// Directory is on a file system that a reboot forgets, as it forgets the rules. It is made when it is needed.
+	Directory string
+	// Files writes in it.
+	Files atomicfile.Writer
+	// Delay of the dead man's switch, from before the rules are set; 0: DefaultDelay.
+	Delay time.Duration
 }
 
-// New returns the traffic rules of this host. directory is made when it is needed.
-func New(runner Runner, directory string) *Traffic {
-	return &Traffic{runner: runner, directory: directory}
+// Traffic is the host's packet filter, as far as it is Istio's.
+type Traffic struct{ options Options }
+
+// New returns the traffic rules of this host. It does no I/O.
+func New(options Options) *Traffic {
+	options.Delay = cmp.Or(options.Delay, DefaultDelay)
+	return &Traffic{options: options}
 }
 
 //go:embed undo.sh
@@ -52,7 +63,7 @@ func (t *Traffic) Backend(ctx context.Context) (backend plan.Backend, denied str
 		if _, err := command.Find(try.name); err != nil {
 			continue
 		}
-		if _, err := t.runner.Run(ctx, command.New(try.name, try.args...)); err != nil {
+		if _, err := t.options.Runner.Run(ctx, command.New(try.name, try.args...)); err != nil {
 			denied = err.Error()
 			continue
 		}
@@ -102,7 +113,7 @@ func (t *Traffic) Apply(ctx context.Context, program string, rules plan.Rules) e
 		}
 	}
 	c := command.New(program, append([]string{"istio-iptables"}, rules.Flags...)...)
-	if _, err := t.runner.Run(ctx, c); err != nil {
+	if _, err := t.options.Runner.Run(ctx, c); err != nil {
 		return errors.Join(fmt.Errorf("set traffic rules: %w", err), t.remove(context.WithoutCancel(ctx), rules.Backend))
 	}
 	if err := t.removeUnused(ctx, rules); err != nil {
@@ -128,7 +139,7 @@ func (t *Traffic) removeUnused(ctx context.Context, rules plan.Rules) error {
 		// Adding it first makes the deletion succeed where there is none.
 		c := command.New("nft", "-f", "-")
 		c.Input = fmt.Appendf(nil, "add table inet %s\ndelete table inet %[1]s\n", table)
-		if _, err := t.runner.Run(ctx, c); err != nil {
+		if _, err := t.options.Runner.Run(ctx, c); err != nil {
 			return fmt.Errorf("remove unused traffic rules: %w", err)
 		}
 	}
@@ -143,7 +154,7 @@ func (t *Traffic) Remove(ctx context.Context, backend plan.Backend) error {
 func (t *Traffic) remove(ctx context.Context, backend plan.Backend) error {
 	c := command.New("/bin/sh", "-s", string(backend))
 	c.Input = []byte(undoScript)
-	if _, err := t.runner.Run(ctx, c); err != nil {
+	if _, err := t.options.Runner.Run(ctx, c); err != nil {
 		return fmt.Errorf("remove traffic rules: %w", err)
 	}
 	left, err := t.list(ctx, backend)

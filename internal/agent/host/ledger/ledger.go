@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/hawser-io/hawser/internal/agent/atomicfile"
 )
 
 // Kind of what is recorded.
@@ -52,10 +54,13 @@ type Former struct {
 }
 
 // Ledger is a file. It is used by one process at a time.
-type Ledger struct{ path string }
+type Ledger struct {
+	path  string
+	files atomicfile.Writer
+}
 
 // New names the ledger's file, which need not exist yet.
-func New(path string) *Ledger { return &Ledger{path: path} }
+func New(path string, files atomicfile.Writer) *Ledger { return &Ledger{path: path, files: files} }
 
 // Record adds records. One of the same kind and name that the ledger has already stays: what was there first is what counts.
 func (l *Ledger) Record(records ...Record) error {
@@ -98,10 +103,25 @@ func (l *Ledger) Strike(record Record) error {
 	if len(records) > 0 {
 		return l.write(records)
 	}
-	if err := os.Remove(l.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := l.remove(); err != nil {
 		return fmt.Errorf("remove the ledger: %w", err)
 	}
 	return nil
+}
+
+func (l *Ledger) remove() error {
+	if err := l.files.Clear(l.path); err != nil {
+		return err
+	}
+	l.files.Step("remove " + l.path)
+	err := os.Remove(l.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = atomicfile.SyncDirectory(filepath.Dir(l.path))
+	}
+	return err
 }
 
 func (r Record) same(other Record) bool { return r.Kind == other.Kind && r.Name == other.Name }
@@ -121,36 +141,21 @@ func (l *Ledger) read() ([]Record, error) {
 	return records, nil
 }
 
-func (l *Ledger) write(records []Record) (err error) {
+func (l *Ledger) write(records []Record) error {
 	content, err := json.MarshalIndent(records, "", " ")
 	if err != nil {
 		return fmt.Errorf("write the ledger: %w", err)
 	}
-	directory := filepath.Dir(l.path)
-	if err := os.MkdirAll(directory, 0o700); err != nil {
+	err = l.files.MakeDirectory(filepath.Dir(l.path), 0o700)
+	if err == nil {
+		err = l.files.Clear(l.path)
+	}
+	if err == nil {
+		// 0600: it may hold former contents that not everybody may read.
+		err = l.files.Write(atomicfile.File{Path: l.path, Mode: 0o600}, content)
+	}
+	if err != nil {
 		return fmt.Errorf("write the ledger: %w", err)
 	}
-	temporary := l.path + ".new"
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("write the ledger: %w", err)
-		}
-	}()
-	// 0600: it may hold former contents that not everybody may read.
-	file, err := os.OpenFile(temporary, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(content)
-	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(temporary, l.path); err != nil {
-		return err
-	}
-	opened, err := os.Open(directory)
-	if err != nil {
-		return err
-	}
-	return errors.Join(opened.Sync(), opened.Close())
+	return nil
 }

@@ -82,15 +82,33 @@ func (v *Versions) checkSpace(stage string, files []*hawserv1.ProxyFile) error {
 	return err
 }
 
-// Whole reports whether a version is here with exactly these files.
+// Whole reports whether a version is here with exactly these files, and the proxy's user can get at them.
 func (v *Versions) Whole(version string, files []*hawserv1.ProxyFile) (bool, error) {
 	for _, f := range files {
+		if !passable(filepath.Join(v.directory, version), filepath.Dir(f.GetPath())) {
+			return false, nil
+		}
 		same, err := v.seen.holds(filepath.Join(v.directory, version, f.GetPath()), f)
 		if err != nil || !same {
 			return false, err
 		}
 	}
 	return len(files) > 0, nil
+}
+
+// passable reports whether everybody may enter a version's directory and the one below it.
+func passable(version, directory string) bool {
+	const enter = 0o055
+	for {
+		info, err := os.Stat(filepath.Join(version, directory))
+		if err != nil || info.Mode().Perm()&enter != enter {
+			return false
+		}
+		if directory == "." {
+			return true
+		}
+		directory = filepath.Dir(directory)
+	}
 }
 
 // seen remembers which files were read and what their hash was. Reading a hundred megabytes at each look would cost more than

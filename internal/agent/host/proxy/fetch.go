@@ -13,6 +13,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
+	"github.com/hawser-io/hawser/internal/agent/atomicfile"
 )
 
 // installFile fetches, unpacks and checks one file. A transfer that was taken up and turns out damaged is made once more from
@@ -22,17 +23,17 @@ func (v *Versions) installFile(ctx context.Context, stage string, f *hawserv1.Pr
 	if same, err := v.seen.holds(at, f); err == nil && same {
 		return nil
 	}
-	if err := makeDirectory(filepath.Dir(at)); err != nil {
+	if err := v.makeDirectories(stage, filepath.Dir(f.GetPath())); err != nil {
 		return err
 	}
-	part := filepath.Join(stage, f.GetSha256()+".part")
+	part := partPath(stage, f)
 	resumed, err := v.fetch(ctx, part, f)
 	if err != nil {
 		return err
 	}
 	err = v.unpack(part, at, f)
 	if damaged, ok := errors.AsType[*ContentError](err); ok {
-		v.step("remove part " + f.GetPath())
+		v.disk.Step("remove part " + f.GetPath())
 		if err := os.Remove(part); err != nil {
 			return err
 		}
@@ -46,13 +47,13 @@ func (v *Versions) installFile(ctx context.Context, stage string, f *hawserv1.Pr
 	if err != nil {
 		return err
 	}
-	v.step("remove part " + f.GetPath())
+	v.disk.Step("remove part " + f.GetPath())
 	return os.Remove(part)
 }
 
 // fetch fills the part file to its end and reports whether it began with what an earlier call left.
 func (v *Versions) fetch(ctx context.Context, part string, f *hawserv1.ProxyFile) (resumed bool, err error) {
-	v.step("fetch " + f.GetPath())
+	v.disk.Step("fetch " + f.GetPath())
 	file, err := os.OpenFile(part, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return false, err
@@ -86,43 +87,44 @@ func (v *Versions) fetch(ctx context.Context, part string, f *hawserv1.ProxyFile
 	return offset > 0, nil
 }
 
+// makeDirectories makes each directory on the way from the stage to a file one that the proxy's user can enter.
+func (v *Versions) makeDirectories(stage, directory string) error {
+	if directory == "." {
+		return nil
+	}
+	if err := v.makeDirectories(stage, filepath.Dir(directory)); err != nil {
+		return err
+	}
+	return v.disk.MakeDirectory(filepath.Join(stage, directory), 0o755)
+}
+
 // unpack decompresses a part file, checks it, and gives it its name.
 func (v *Versions) unpack(part, at string, f *hawserv1.ProxyFile) error {
-	v.step("unpack " + f.GetPath())
 	compressed, err := os.Open(part)
 	if err != nil {
 		return err
 	}
 	defer compressed.Close()
-	temporary := at + ".unpacked"
-	if err := decompress(compressed, temporary, f); err != nil {
-		return errors.Join(err, os.Remove(temporary))
+	mode := os.FileMode(0o644)
+	if f.GetExecutable() {
+		mode = 0o755
 	}
-	v.step("rename " + f.GetPath())
-	return os.Rename(temporary, at)
+	return v.disk.Fill(atomicfile.File{Path: at, Mode: mode}, func(to io.Writer) error { return decompress(compressed, to, f) })
 }
 
 // window bounds the memory that a frame can make the decoder take: 8 MiB is what compressors use up to level 19.
 const window = 8 << 20
 
-func decompress(from io.Reader, to string, f *hawserv1.ProxyFile) (err error) {
+// decompress writes the file's content and checks it on the way.
+func decompress(from io.Reader, to io.Writer, f *hawserv1.ProxyFile) error {
 	decoder, err := zstd.NewReader(from, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(window), zstd.WithDecoderLowmem(true))
 	if err != nil {
 		return err
 	}
 	defer decoder.Close()
-	mode := os.FileMode(0o644)
-	if f.GetExecutable() {
-		mode = 0o755
-	}
-	file, err := os.OpenFile(to, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, mode)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
 	hash := sha256.New()
 	// One byte more than announced is enough to know that it is too long.
-	written := &counted{Writer: io.MultiWriter(file, hash), limit: f.GetSize()}
+	written := &counted{Writer: io.MultiWriter(to, hash), limit: f.GetSize()}
 	if _, err := io.Copy(written, decoder); err != nil {
 		if written.failed {
 			return err
@@ -132,8 +134,7 @@ func decompress(from io.Reader, to string, f *hawserv1.ProxyFile) (err error) {
 	if got := hex.EncodeToString(hash.Sum(nil)); got != f.GetSha256() {
 		return &ContentError{Path: f.GetPath(), Want: f.GetSha256(), Got: got}
 	}
-	// The umask of the process does not count.
-	return errors.Join(file.Chmod(mode), file.Sync())
+	return nil
 }
 
 // counted tells errors of writing from those of reading, and stops what is longer than announced.

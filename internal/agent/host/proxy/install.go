@@ -12,7 +12,7 @@ import (
 	"syscall"
 
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
-	"github.com/hawser-io/hawser/internal/agent/host/file"
+	"github.com/hawser-io/hawser/internal/agent/atomicfile"
 )
 
 // Reader gets files by the hash of their content.
@@ -27,13 +27,12 @@ type Versions struct {
 	directory string
 	reader    Reader
 	seen      seen
-	// step is called before each change of the file system, by which tests crash.
-	step func(string)
+	disk      atomicfile.Writer
 }
 
 // New returns the versions in directory, which need not exist yet.
-func New(directory string, reader Reader) *Versions {
-	return &Versions{directory: directory, reader: reader, step: func(string) {}}
+func New(directory string, reader Reader, disk atomicfile.Writer) *Versions {
+	return &Versions{directory: directory, reader: reader, disk: disk}
 }
 
 // staging is the prefix of directories that are being filled.
@@ -45,37 +44,43 @@ func (v *Versions) Install(ctx context.Context, version string, files []*hawserv
 	if !legal(version) || len(files) == 0 {
 		return fmt.Errorf("install proxy version %q: the desired state names no files for it", version)
 	}
+	for _, f := range files {
+		if !filepath.IsLocal(f.GetPath()) || !legal(f.GetSha256()) {
+			return fmt.Errorf("install proxy version %.12s: illegal file name or hash %q %q", version, f.GetPath(), f.GetSha256())
+		}
+	}
 	whole, err := v.Whole(version, files)
 	if err != nil || whole {
 		return err
 	}
 	stage := filepath.Join(v.directory, staging+version)
-	if err := makeDirectory(stage); err != nil {
+	// The proxy's user enters it.
+	err = v.disk.MakeDirectory(stage, 0o755)
+	if err == nil {
+		err = v.sweep(stage, func(path string) bool { return named(files, path) || partOf(files, path) })
+	}
+	if err != nil {
 		return fmt.Errorf("install proxy version %.12s: %w", version, err)
 	}
 	if err := v.checkSpace(stage, files); err != nil {
 		return err
 	}
 	for _, f := range files {
-		if !filepath.IsLocal(f.GetPath()) || !legal(f.GetSha256()) {
-			return fmt.Errorf("install proxy version %.12s: illegal file name or hash %q %q", version, f.GetPath(), f.GetSha256())
-		}
 		if err := v.installFile(ctx, stage, f); err != nil {
 			return v.explain(err, f, files)
 		}
 	}
-	if err := v.publish(stage, version); err != nil {
-		return err
+	err = v.sweep(stage, func(path string) bool { return named(files, path) })
+	if err == nil {
+		err = v.publish(stage, version)
+	}
+	if err != nil {
+		return fmt.Errorf("install proxy version %.12s: %w", version, err)
 	}
 	for _, f := range files {
 		v.seen.learn(filepath.Join(v.directory, version, f.GetPath()), f.GetSha256())
 	}
 	return nil
-}
-
-// makeDirectory makes a directory that the proxy's user can enter, whatever the umask of this process is.
-func makeDirectory(path string) error {
-	return errors.Join(os.MkdirAll(path, 0o755), os.Chmod(path, 0o755))
 }
 
 // explain turns a full disk into an error that says how much is missing.
@@ -89,21 +94,21 @@ func (v *Versions) explain(err error, f *hawserv1.ProxyFile, files []*hawserv1.P
 // publish gives the filled directory its name: from then on the version is there, whole.
 func (v *Versions) publish(stage, version string) error {
 	at := filepath.Join(v.directory, version)
-	v.step("sync " + version)
-	if err := file.SyncDirectory(stage); err != nil {
-		return fmt.Errorf("install proxy version %.12s: %w", version, err)
+	v.disk.Step("sync " + version)
+	if err := atomicfile.SyncDirectory(stage); err != nil {
+		return err
 	}
 	// A damaged version is in the way. A process that runs from it keeps its files.
-	v.step("remove damaged " + version)
+	v.disk.Step("remove damaged " + version)
 	if err := os.RemoveAll(at); err != nil {
-		return fmt.Errorf("install proxy version %.12s: %w", version, err)
+		return err
 	}
-	v.step("rename " + version)
+	v.disk.Step("rename " + version)
 	if err := os.Rename(stage, at); err != nil {
-		return fmt.Errorf("install proxy version %.12s: %w", version, err)
+		return err
 	}
-	v.step("sync versions")
-	return file.SyncDirectory(v.directory)
+	v.disk.Step("sync versions")
+	return atomicfile.SyncDirectory(v.directory)
 }
 
 // Remove deletes a version and what an interrupted Install left of it.
