@@ -2,7 +2,6 @@ package watch
 
 import (
 	"fmt"
-	"maps"
 	"strings"
 
 	mesh "istio.io/api/mesh/v1alpha1"
@@ -48,37 +47,24 @@ type decoded[T any] struct {
 type tag struct{ name, revision string }
 
 func (p *controlPlanes) setConfigMap(namespace string, o *core.ConfigMap) bool {
-	if o.Namespace != namespace {
-		return false
-	}
-	changed := false
-	if revision, ok := revisionOf(o.Name, injectorConfigMap); ok {
-		if text, ok := o.Data[injectorKey]; ok {
-			changed = store(&p.injectors, revision, text, decodeInjector)
-		}
-	} else if revision, ok := revisionOf(o.Name, meshConfigMap); ok {
-		// Other ConfigMaps begin with "istio-" too; only a revision's has the key.
-		if text, ok := o.Data[meshKey]; ok {
-			changed = store(&p.meshes, revision, text, decodeMesh)
-		}
-	}
-	if changed {
-		p.joined = nil
-	}
-	return changed
+	return p.takeConfigMap(namespace, o, o.Data)
 }
 
 func (p *controlPlanes) removeConfigMap(namespace string, o *core.ConfigMap) bool {
+	return p.takeConfigMap(namespace, o, nil)
+}
+
+// takeConfigMap has a revision's configuration be what the data says; without its key there is none. Other ConfigMaps begin with "istio-"
+// too: only a revision's have the key.
+func (p *controlPlanes) takeConfigMap(namespace string, o *core.ConfigMap, data map[string]string) bool {
 	if o.Namespace != namespace {
 		return false
 	}
 	changed := false
 	if revision, ok := revisionOf(o.Name, injectorConfigMap); ok {
-		_, changed = p.injectors[revision]
-		delete(p.injectors, revision)
+		changed = take(&p.injectors, revision, data, injectorKey, decodeInjector)
 	} else if revision, ok := revisionOf(o.Name, meshConfigMap); ok {
-		_, changed = p.meshes[revision]
-		delete(p.meshes, revision)
+		changed = take(&p.meshes, revision, data, meshKey, decodeMesh)
 	}
 	if changed {
 		p.joined = nil
@@ -174,17 +160,20 @@ func revisionOf(name, base string) (string, bool) {
 	return strings.CutPrefix(name, base+"-")
 }
 
-func store[T any](to *map[string]decoded[T], revision, text string, decode func(string) (T, error)) bool {
-	if old, ok := (*to)[revision]; ok && old.text == text {
+func take[T any](all *map[string]decoded[T], revision string, data map[string]string, key string, decode func(string) (T, error)) bool {
+	old, known := (*all)[revision]
+	text, ok := data[key]
+	switch {
+	case !ok:
+		delete(*all, revision)
+		return known
+	case known && old.text == text:
 		return false
+	case *all == nil:
+		*all = map[string]decoded[T]{}
 	}
 	value, err := decode(text)
-	next := maps.Clone(*to)
-	if next == nil {
-		next = map[string]decoded[T]{}
-	}
-	next[revision] = decoded[T]{text: text, value: value, err: err}
-	*to = next
+	(*all)[revision] = decoded[T]{text: text, value: value, err: err}
 	return true
 }
 

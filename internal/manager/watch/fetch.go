@@ -32,9 +32,12 @@ type fetcher struct {
 	// wanted has capacity one and holds the newest wish.
 	wanted chan map[facts.ProxyKey]bool
 
-	// mu guards running: it is held while files are forgotten, so that nobody wants them meanwhile.
+	// mu guards what follows: it is held while files are forgotten, so that nobody wants them meanwhile, and while what came of a pull is
+	// told, so that it is not told of a proxy that was dropped.
 	mu      sync.Mutex
 	running map[facts.ProxyKey]context.CancelFunc
+	// wishes counts how often a proxy came to be wanted whose files have not been forgotten.
+	wishes map[facts.ProxyKey]int
 }
 
 func newFetcher(options Options, take func(facts.ProxyKey, facts.ProxyState), drop func(facts.ProxyKey)) *fetcher {
@@ -44,6 +47,7 @@ func newFetcher(options Options, take func(facts.ProxyKey, facts.ProxyState), dr
 		drop:    drop,
 		wanted:  make(chan map[facts.ProxyKey]bool, 1),
 		running: map[facts.ProxyKey]context.CancelFunc{},
+		wishes:  map[facts.ProxyKey]int{},
 	}
 }
 
@@ -66,14 +70,7 @@ func (f *fetcher) run(ctx context.Context) error {
 			f.mu.Lock()
 			for key := range wanted {
 				if f.running[key] == nil {
-					pull, cancel := context.WithCancel(ctx)
-					f.running[key] = cancel
-					group.Go(func() error {
-						f.pull(pull, key)
-						<-pull.Done()
-						f.retire(ctx, key)
-						return nil
-					})
+					f.begin(ctx, group, key)
 				}
 			}
 			for key, cancel := range f.running {
@@ -88,34 +85,55 @@ func (f *fetcher) run(ctx context.Context) error {
 	}
 }
 
+func (f *fetcher) begin(ctx context.Context, group *errgroup.Group, key facts.ProxyKey) {
+	pull, cancel := context.WithCancel(ctx)
+	f.running[key] = cancel
+	f.wishes[key]++
+	wish := f.wishes[key]
+	group.Go(func() error {
+		f.pull(pull, key)
+		<-pull.Done()
+		f.retire(ctx, key, wish)
+		return nil
+	})
+}
+
 // pull tries until it has the proxy or nobody wants it any more.
 func (f *fetcher) pull(ctx context.Context, key facts.ProxyKey) {
 	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
 		proxy, err := f.options.Proxies.Ensure(ctx, key.Image, key.Architecture)
-		if ctx.Err() != nil {
-			return
+		state := facts.ProxyState{Proxy: &proxy}
+		if err != nil {
+			state = facts.ProxyState{Problem: problemOf(key, err)}
 		}
-		if err == nil {
-			f.take(key, facts.ProxyState{Proxy: &proxy})
-			return
-		}
-		f.take(key, facts.ProxyState{Problem: problemOf(key, err)})
-		if !pause(ctx, wait) {
+		if !f.tell(ctx, key, state) || err == nil || !pause(ctx, wait) {
 			return
 		}
 	}
 }
 
-// retire has the files forgotten some time after they were wanted last, unless they are wanted again.
-func (f *fetcher) retire(ctx context.Context, key facts.ProxyKey) {
+// tell reports false, and tells nothing, if nobody wants the proxy any more.
+func (f *fetcher) tell(ctx context.Context, key facts.ProxyKey, state facts.ProxyState) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if ctx.Err() != nil {
+		return false
+	}
+	f.take(key, state)
+	return true
+}
+
+// retire has the files forgotten some time after they were wanted last, unless there was another wish since.
+func (f *fetcher) retire(ctx context.Context, key facts.ProxyKey, wish int) {
 	if !pause(ctx, f.options.Retain) {
 		return
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.running[key] != nil {
+	if f.wishes[key] != wish {
 		return
 	}
+	delete(f.wishes, key)
 	if err := f.options.Proxies.Forget(key.Image, key.Architecture); err != nil {
 		f.options.Logger.Warn("files of a proxy that is not needed any more stay", "image", key.Image, "architecture", key.Architecture, "error", err)
 	}
