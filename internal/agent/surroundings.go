@@ -21,7 +21,7 @@ const burst = 250 * time.Millisecond
 // watchAddresses keeps the board's addresses current and calls moved when the machine is reached by another one.
 func watchAddresses(ctx context.Context, manager string, board *report.Board, moved func(), log *slog.Logger) error {
 	group, ctx := errgroup.WithContext(ctx)
-	changed := make(chan struct{}, 1)
+	changed, lister := make(chan struct{}, 1), address.NewLister(manager)
 	group.Go(func() error {
 		return address.Watch(ctx, func() {
 			select {
@@ -32,7 +32,7 @@ func watchAddresses(ctx context.Context, manager string, board *report.Board, mo
 	})
 	group.Go(func() error {
 		for {
-			if list, err := address.List(ctx, manager); err != nil {
+			if list, err := lister.List(ctx); err != nil {
 				log.Warn("could not list the host's addresses", "error", err)
 			} else if len(list) > 0 && !slices.Equal(list, board.Facts().Addresses) {
 				before := board.Facts().Address

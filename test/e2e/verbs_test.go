@@ -4,9 +4,11 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -45,13 +47,16 @@ func commands() map[string]command {
 
 func verbs() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
 	all := map[string]func(*testscript.TestScript, bool, []string){
-		"until":    func(ts *testscript.TestScript, neg bool, args []string) { repeat(ts, neg, args, untilMatch) },
-		"untilnot": func(ts *testscript.TestScript, neg bool, args []string) { repeat(ts, neg, args, untilNoMatch) },
-		"always":   func(ts *testscript.TestScript, neg bool, args []string) { repeat(ts, neg, args, alwaysMatch) },
-		"load":     load,
-		"snapshot": snapshot,
-		"join":     join,
-		"let":      let,
+		"until":     func(ts *testscript.TestScript, neg bool, args []string) { repeat(ts, neg, args, untilMatch) },
+		"untilnot":  func(ts *testscript.TestScript, neg bool, args []string) { repeat(ts, neg, args, untilNoMatch) },
+		"always":    func(ts *testscript.TestScript, neg bool, args []string) { repeat(ts, neg, args, alwaysMatch) },
+		"load":      load,
+		"snapshot":  snapshot,
+		"join":      join,
+		"let":       let,
+		"machine":   machine,
+		"install":   install,
+		"killed-at": killedAt,
 	}
 	for verb, c := range commands() {
 		all[verb] = func(ts *testscript.TestScript, neg bool, args []string) {
@@ -126,6 +131,41 @@ func join(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(ts.Exec("sh", filepath.Join(repository(ts), "scripts", "join"), args[0], args[1]))
 }
 
+// machine makes a machine for one scenario, which removes it, and what it left in the cluster, in the end.
+func machine(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: machine NAME")
+	}
+	ts.Defer(func() {
+		ts.Check(ts.Exec("hawser-lab", "vm", "rm", args[0]))
+		ts.Check(ts.Exec("kubectl", "delete", "machine", "-n", "shop", "--ignore-not-found", args[0]))
+	})
+	ts.Check(ts.Exec("hawser-lab", "vm", "add", args[0]))
+}
+
+// install installs the agent's package on a machine, as the guide says.
+func install(ts *testscript.TestScript, neg bool, args []string) {
+	packages, err := filepath.Glob(filepath.Join(repository(ts), "dist", "hawser-agent_*_"+runtime.GOARCH+".deb"))
+	if neg || len(args) != 1 || err != nil || len(packages) != 1 {
+		ts.Fatalf("usage: install NAME, with one package in dist (have %v)", packages)
+	}
+	ts.Check(ts.Exec("hawser-lab", "vm", "cp", packages[0], args[0]+":/root/hawser-agent.deb"))
+	ts.Check(ts.Exec("hawser-lab", "vm", "exec", args[0], "--", "apt-get", "install", "-y", "-qq", "/root/hawser-agent.deb"))
+}
+
+// killedAt kills a command on a machine with SIGKILL after a time. It may well have ended before.
+func killedAt(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: killed-at DURATION NAME CMD…")
+	}
+	after, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	argv := []string{"vm", "exec", args[1], "--", "timeout", "-s", "KILL", fmt.Sprintf("%.3f", after.Seconds())}
+	if err := ts.Exec("hawser-lab", append(argv, args[2:]...)...); err != nil {
+		ts.Logf("killed after %s: %v", after, err)
+	}
+}
+
 // let keeps the last output, without its line end, in a variable that later lines name as $NAME.
 func let(ts *testscript.TestScript, neg bool, args []string) {
 	value := strings.TrimSpace(ts.ReadFile("stdout"))
@@ -148,9 +188,9 @@ func snapshot(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: snapshot NAME FILE")
 	}
-	script := `find / -xdev \( -path /proc -o -path /sys -o -path /run -o -path /tmp -o -path /dev -o -path /var/log -o -path /var/cache -o -path /var/lib/systemd -o -path /var/tmp -o -path /root \) -prune -o ` +
-		`\( -type f -printf '%p %m %U:%G ' -exec sh -c 'sha256sum <"$1"' sh {} \; -o -printf '%p %m %U:%G %l\n' \) | sort; ` +
-		`nft list ruleset; ip -o link show | sed 's/^[0-9]*: //' | cut -d' ' -f1 | sort; ls -d /run/hawser* 2>/dev/null || true`
+	script := `find / -xdev \( -path /proc -o -path /sys -o -path /run -o -path /tmp -o -path /dev -o -path /var/log -o -path /var/cache -o -path /var/lib/systemd -o -path /var/tmp -o -path /root \) -prune -o -print0 >/tmp/files; ` +
+		`xargs -0 stat -c '%N %f %u:%g' </tmp/files | sort; find -files0-from /tmp/files -maxdepth 0 -type f -print0 | xargs -0 sha256sum | sort -k 2; rm /tmp/files; ` +
+		`nft list ruleset; ip -o link show | sed 's/^[0-9]*: //' | cut -d' ' -f1 | sort; ip rule; ip route; ls -d /run/hawser* 2>/dev/null || true`
 	ts.Check(ts.Exec("hawser-lab", "vm", "exec", args[0], "--", "sh", "-c", script))
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(ts.ReadFile("stdout")), 0o600))
 }

@@ -10,7 +10,9 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,9 +20,45 @@ import (
 // ownLinks are links that the agent makes on the host: nobody reaches the machine by them.
 const ownLinks = "hawser"
 
-// List returns the host's addresses: the one that it reaches peer from first, then those of its links in the kernel's
-// order. Loopback and link-local addresses are left out. peer is HOST:PORT or empty; nothing is sent to it.
-func List(ctx context.Context, peer string) ([]string, error) {
+// routeTimeout bounds resolving the peer's name, which on a host without a network takes as long as its resolver pleases.
+const routeTimeout = 2 * time.Second
+
+// Lister lists the host's addresses.
+type Lister struct {
+	peer string
+	// route finds the address that the host reaches a peer from.
+	route func(ctx context.Context, peer string) string
+	mutex sync.Mutex
+	// last is what route found. While the peer's name does not resolve, the machine does not change its address for that.
+	last string
+}
+
+// NewLister prefers the address by which the host reaches peer, HOST:PORT or empty. Nothing is sent to it.
+func NewLister(peer string) *Lister { return &Lister{peer: peer, route: source} }
+
+// List returns the host's addresses: the one that it reaches the peer from first, then those of its links in the kernel's
+// order. Loopback and link-local addresses are left out.
+func (l *Lister) List(ctx context.Context) ([]string, error) {
+	list, err := all()
+	if err != nil {
+		return nil, err
+	}
+	return preferred(list, l.source(ctx)), nil
+}
+
+func (l *Lister) source(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, routeTimeout)
+	defer cancel()
+	found := l.route(ctx, l.peer)
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	if found != "" {
+		l.last = found
+	}
+	return l.last
+}
+
+func all() ([]string, error) {
 	links, err := net.Interfaces()
 	if err != nil {
 		return nil, fmt.Errorf("list the host's links: %w", err)
@@ -42,7 +80,7 @@ func List(ctx context.Context, peer string) ([]string, error) {
 			}
 		}
 	}
-	return preferred(found, source(ctx, peer)), nil
+	return found, nil
 }
 
 // preferred puts first at the front of list if it is in there.

@@ -9,7 +9,7 @@ import (
 )
 
 func TestListHasNoLoopbackAndNoLinkLocal(t *testing.T) {
-	list, err := List(t.Context(), "192.0.2.1:15012")
+	list, err := NewLister("192.0.2.1:15012").List(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,6 +31,24 @@ func TestPreferred(t *testing.T) {
 		if got := preferred(list, first); !slices.Equal(got, want) {
 			t.Errorf("preferred %q: %v, want %v", first, got, want)
 		}
+	}
+}
+
+// A machine with several addresses does not move to another one because its name server is away.
+func TestListerKeepsTheRouteItFound(t *testing.T) {
+	answers := []string{"172.31.0.11", "", "10.0.0.1", ""}
+	lister := NewLister("gateway.example:15012")
+	lister.route = func(context.Context, string) string {
+		answer := answers[0]
+		answers = answers[1:]
+		return answer
+	}
+	var got []string
+	for len(answers) > 0 {
+		got = append(got, lister.source(t.Context()))
+	}
+	if want := []string{"172.31.0.11", "172.31.0.11", "10.0.0.1", "10.0.0.1"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
 

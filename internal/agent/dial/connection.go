@@ -16,8 +16,10 @@ type Connection struct {
 	*grpc.ClientConn
 	manager string
 
-	mutex   sync.Mutex
-	peer    string
+	mutex sync.Mutex
+	peer  string
+	// reached: there was a TLS connection, so a request may have been sent.
+	reached bool
 	failure error
 }
 
@@ -39,6 +41,10 @@ func (c *Connection) Explain(err error) error {
 	}
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
+	if c.failure == nil && !c.reached {
+		// The call was given up while connecting was still under way.
+		return explain(c.manager, c.peer, err, context.DeadlineExceeded)
+	}
 	return explain(c.manager, c.peer, err, c.failure)
 }
 
@@ -54,7 +60,7 @@ func (c *Connection) connected(raw net.Conn, err error) {
 func (c *Connection) secured(err error) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
-	c.failure = err
+	c.failure, c.reached = err, c.reached || err == nil
 }
 
 // watched tells its connection how handshakes end.

@@ -2,6 +2,7 @@ package dial
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"slices"
@@ -9,6 +10,10 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"google.golang.org/grpc"
+
+	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
 )
 
 func TestAddress(t *testing.T) {
@@ -109,5 +114,26 @@ func TestRace(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// Who gives up while connecting has sent nothing, so that nothing has to be kept for a repetition.
+func TestGivenUpWhileConnectingIsUnsent(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	connection, err := New(silent.Addr().String(), nil).Connect(&tls.Config{ServerName: "nobody"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err = hawserv1.NewEnrollmentServiceClient(connection).Enroll(ctx, &hawserv1.EnrollRequest{}, grpc.WaitForReady(true))
+	var away *Unreachable
+	if err = connection.Explain(err); !errors.As(err, &away) || !away.Unsent || !strings.Contains(away.Message, "does not answer") {
+		t.Errorf("got %#v", err)
 	}
 }

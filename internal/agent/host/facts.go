@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -38,7 +37,7 @@ func (h *Host) Facts(ctx context.Context) (preflight.Facts, error) {
 		Clock:        time.Now(),
 		UnitTemplate: slices.ContainsFunc(unitDirectories(), func(d string) bool { return h.exists(filepath.Join(d, "hawser-proxy@.service")) }),
 		ReadOnly:     h.readOnly("/var/lib", "/etc", "/run", plan.UnitsDirectory),
-		FreeBytes:    h.free("/var/lib"),
+		FreeBytes:    h.free(plan.StateDirectory),
 	}
 	if facts.Systemd {
 		facts.SystemdVersion = unit.New(command.Exec{}, h.tree.Path("/proc")).Version(ctx)
@@ -137,11 +136,13 @@ func (h *Host) readOnly(directories ...string) []string {
 	return found
 }
 
-// free returns the bytes that root may still write below directory.
+// free returns the bytes that root may still write below directory, which may be a file system of its own, or not be there yet.
 func (h *Host) free(directory string) uint64 {
+	for directory != "/" && !h.exists(directory) {
+		directory = filepath.Dir(directory)
+	}
 	var status syscall.Statfs_t
-	at := h.tree.Path(directory)
-	if err := syscall.Statfs(at, &status); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := syscall.Statfs(h.tree.Path(directory), &status); err != nil {
 		h.log.Warn("the free space is unknown", "directory", directory, "error", err)
 		return 0
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
+	"github.com/hawser-io/hawser/internal/agent/address"
 	"github.com/hawser-io/hawser/internal/agent/atomicfile"
 	"github.com/hawser-io/hawser/internal/agent/host/account"
 	"github.com/hawser-io/hawser/internal/agent/host/command"
@@ -108,6 +109,7 @@ type Host struct {
 	versions     versionFiles
 	versionList  versionList
 	health       health
+	addresses    *address.Lister
 	address      func(ctx context.Context) (string, error)
 	log          *slog.Logger
 }
@@ -143,6 +145,7 @@ func assemble(options Options, owners file.Owners, files atomicfile.Writer) *Hos
 		versions:     versions,
 		versionList:  versions,
 		health:       proxy.NewHealth(),
+		addresses:    address.NewLister(options.Manager),
 	}
 	h.address = h.ownAddress
 	return h

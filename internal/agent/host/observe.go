@@ -10,7 +10,6 @@ import (
 	"syscall"
 
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
-	"github.com/hawser-io/hawser/internal/agent/address"
 	"github.com/hawser-io/hawser/internal/agent/host/interception"
 	"github.com/hawser-io/hawser/internal/agent/host/ledger"
 	"github.com/hawser-io/hawser/internal/agent/plan"
@@ -36,7 +35,7 @@ func (h *Host) observeAddress(ctx context.Context, _ *hawserv1.DesiredState, see
 }
 
 func (h *Host) ownAddress(ctx context.Context) (string, error) {
-	addresses, err := address.List(ctx, h.options.Manager)
+	addresses, err := h.addresses.List(ctx)
 	if err != nil {
 		return "", err
 	}

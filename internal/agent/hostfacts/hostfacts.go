@@ -23,7 +23,7 @@ import (
 
 // Observe returns the host's facts at this moment. manager (HOST:PORT) decides which address comes first.
 func Observe(ctx context.Context, manager string) (*hawserv1.HostFacts, error) {
-	addresses, err := address.List(ctx, manager)
+	addresses, err := address.NewLister(manager).List(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -108,23 +108,21 @@ func checkRules(f Facts, need Need) []Problem {
 }
 
 func checkAccount(f Facts, _ Need) []Problem {
+	return append(checkIdentity("user", "usermod -u", f.AccountName, f.AccountNumber), checkIdentity("group", "groupmod -g", f.GroupName, f.GroupNumber)...)
+}
+
+// checkIdentity looks at a user or a group: holder is who has the number that the proxy needs, number is what its name has.
+func checkIdentity(kind, change, holder string, number int) []Problem {
 	var problems []Problem
-	taken := func(kind, name, number string) {
-		problems = append(problems, Problem{AccountTaken, fmt.Sprintf("%s is needed by the proxy as %s %d, which Istio's rules exempt by number", kind, accountName, accountNumber),
-			fmt.Sprintf("%s %s (%s)", kind, name, number), fmt.Sprintf("give it another number (usermod -u, groupmod -g) or name, so that %s and %d are free", accountName, accountNumber)})
+	if holder != "" && holder != accountName {
+		problems = append(problems, Problem{AccountTaken,
+			fmt.Sprintf("%s %d has to be the proxy's, since Istio's rules exempt it by that number, and is another's", kind, accountNumber), kind + " " + holder,
+			fmt.Sprintf("give that %s another number (%s NUMBER %s) and its files to it", kind, change, holder)})
 	}
-	number := strconv.Itoa(accountNumber)
-	if f.AccountName != "" && f.AccountName != accountName {
-		taken("user", f.AccountName, number)
-	}
-	if f.AccountNumber >= 0 && f.AccountNumber != accountNumber {
-		taken("user", accountName, strconv.Itoa(f.AccountNumber))
-	}
-	if f.GroupName != "" && f.GroupName != accountName {
-		taken("group", f.GroupName, number)
-	}
-	if f.GroupNumber >= 0 && f.GroupNumber != accountNumber {
-		taken("group", accountName, strconv.Itoa(f.GroupNumber))
+	if number >= 0 && number != accountNumber {
+		problems = append(problems, Problem{AccountTaken,
+			fmt.Sprintf("%s %s exists with number %d, and Istio's rules exempt the proxy by number %d", kind, accountName, number, accountNumber), kind + " " + accountName,
+			fmt.Sprintf("remove it, or give it that number (%s %d %s)", change, accountNumber, accountName)})
 	}
 	return problems
 }
