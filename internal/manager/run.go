@@ -56,6 +56,7 @@ func Run(ctx context.Context, options Options) error {
 	if err != nil {
 		return err
 	}
+	defer p.store.Close()
 	if err := p.start(ctx); err != nil {
 		return err
 	}

@@ -26,14 +26,19 @@ func (s *Store) indexed(key facts.ProxyKey, digest string) (facts.Proxy, bool) {
 	if json.Unmarshal(text, &proxy) != nil || proxy.Digest != digest || proxy.Architecture != key.Architecture {
 		return facts.Proxy{}, false
 	}
+	proxy.ProxyKey = key
+	return proxy, s.complete(proxy)
+}
+
+// complete reports whether all files of a proxy are in their places.
+func (s *Store) complete(proxy facts.Proxy) bool {
 	for _, file := range proxy.Files {
 		info, err := os.Stat(s.blobPath(file.SHA256))
 		if err != nil || info.Size() != file.CompressedSize {
-			return facts.Proxy{}, false
+			return false
 		}
 	}
-	proxy.ProxyKey = key
-	return proxy, true
+	return true
 }
 
 func (s *Store) writeIndex(proxy facts.Proxy) error {

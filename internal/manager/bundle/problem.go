@@ -1,7 +1,6 @@
 package bundle
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -14,9 +13,6 @@ import (
 
 // problemOf says what a failed step means for somebody who can do something about it.
 func problemOf(key facts.ProxyKey, step string, err error) error {
-	if errors.Is(err, context.Canceled) {
-		return fmt.Errorf("pull %s: %s: %w", key.Image, step, err)
-	}
 	problem := &facts.Problem{
 		Reason:  facts.ReasonImageUnavailable,
 		Message: fmt.Sprintf("image %s for %s: %s: %v", key.Image, key.Architecture, step, err),
@@ -30,7 +26,8 @@ func problemOf(key facts.ProxyKey, step string, err error) error {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		problem.Reason = facts.ReasonImageUnauthorized
 		problem.Message = fmt.Sprintf("the registry does not let the manager pull image %s (HTTP status %d)", key.Image, refusal.StatusCode)
-		problem.Next = "give the manager's chart a pull secret for the registry, and check that the image exists: some registries answer like this when it does not"
+		problem.Next = "name a pull secret for the registry in the manager's chart (registry.pullSecret), and check that the image exists: " +
+			"some registries answer like this when it does not"
 	case http.StatusNotFound:
 		problem.Message = fmt.Sprintf("image %s does not exist in its registry", key.Image)
 		problem.Next = "push it, or correct hub and tag of the Istio revision"

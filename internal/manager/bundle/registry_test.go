@@ -61,6 +61,10 @@ type registry struct {
 	status    int
 	truncated string
 	replaced  map[string][]byte
+	// user and password that it wants; none if they are empty.
+	user, password string
+	// held holds answers up until it is closed; nil: it does not.
+	held chan struct{}
 }
 
 func newRegistry(t *testing.T) *registry {
@@ -80,8 +84,16 @@ func (r *registry) serve(handler http.Handler, w http.ResponseWriter, request *h
 		r.requests[digest]++
 	}
 	status, truncated, replaced := r.status, digest != "" && r.truncated == digest, r.replaced[digest]
+	wantUser, wantPassword, held := r.user, r.password, r.held
 	r.mu.Unlock()
+	if held != nil {
+		<-held
+	}
+	user, password, _ := request.BasicAuth()
 	switch {
+	case user != wantUser || password != wantPassword:
+		w.Header().Set("WWW-Authenticate", `Basic realm="registry"`)
+		http.Error(w, "who are you", http.StatusUnauthorized)
 	case status != 0:
 		http.Error(w, "no", status)
 	case replaced != nil:
@@ -104,6 +116,20 @@ func (r *registry) truncate(digest string) { r.change(func() { r.truncated = dig
 func (r *registry) replace(digest string, content []byte) {
 	r.change(func() { r.replaced[digest] = content })
 }
+func (r *registry) protect(user, password string) {
+	r.change(func() { r.user, r.password = user, password })
+}
+
+// hold holds answers up until the function that it returns is called.
+func (r *registry) hold() (release func()) {
+	held := make(chan struct{})
+	r.change(func() { r.held = held })
+	return func() {
+		r.change(func() { r.held = nil })
+		close(held)
+	}
+}
+
 func (r *registry) heal() { r.change(func() { r.truncated = "" }) }
 func (r *registry) requestsOf(digest string) (count int) {
 	r.change(func() { count = r.requests[digest] })

@@ -39,15 +39,18 @@ type Store struct {
 	// swept: what a crash of an earlier process left behind is deleted.
 	swept sync.Once
 
+	// pulls are under way.
+	pulls sync.WaitGroup
+
 	// mu guards what follows.
-	mu sync.Mutex
+	mu     sync.Mutex
+	closed bool
 	// proxies that are there, by what they were asked for.
 	proxies map[facts.ProxyKey]facts.Proxy
-	// pulling has a channel of capacity one for each key that a pull is under way for; who holds its token pulls.
-	pulling map[facts.ProxyKey]chan struct{}
+	pulling map[facts.ProxyKey]*pulling
 }
 
-// NewStore makes a store that keeps its files in dir, which is created when it is first needed.
+// NewStore makes a store that keeps its files in dir, which is created when it is first needed. Close it.
 func NewStore(dir string, options Options) *Store {
 	if options.Keychain == nil {
 		options.Keychain = authn.DefaultKeychain
@@ -59,56 +62,33 @@ func NewStore(dir string, options Options) *Store {
 		dir:     dir,
 		options: options,
 		proxies: map[facts.ProxyKey]facts.Proxy{},
-		pulling: map[facts.ProxyKey]chan struct{}{},
+		pulling: map[facts.ProxyKey]*pulling{},
 	}
 }
 
-// Ensure pulls the image for the architecture if it is not there and describes its files. Calls for the same are merged. A failure
-// that somebody can do something about is a *facts.Problem: ImageUnavailable, ImageUnauthorized, ArchitectureUnsupported or
-// ImageInvalid. What was once answered stays the answer until Forget, also when the tag moves in the registry.
+// Ensure pulls the image for the architecture if it is not there and describes its files. Calls for the same are merged, and a pull goes on
+// when whoever waits for it gives up. A failure that somebody can do something about is a *facts.Problem: ImageUnavailable,
+// ImageUnauthorized, ArchitectureUnsupported or ImageInvalid. What was once answered stays the answer until Forget, also when the tag
+// moves in the registry.
 func (s *Store) Ensure(ctx context.Context, image, architecture string) (facts.Proxy, error) {
 	key := facts.ProxyKey{Image: image, Architecture: architecture}
 	s.swept.Do(s.sweep)
-	release, err := s.acquire(ctx, key)
-	if err != nil {
-		return facts.Proxy{}, err
-	}
-	defer release()
-	if proxy, ok := s.known(key); ok {
+	s.mu.Lock()
+	if proxy, ok := s.proxies[key]; ok {
+		s.mu.Unlock()
 		return proxy, nil
 	}
-	proxy, err := s.pull(ctx, key)
-	if err != nil {
-		return facts.Proxy{}, err
-	}
-	s.mu.Lock()
-	s.proxies[key] = proxy
-	s.mu.Unlock()
-	return proxy, nil
-}
-
-// acquire waits until no other call is busy with the key.
-func (s *Store) acquire(ctx context.Context, key facts.ProxyKey) (release func(), err error) {
-	s.mu.Lock()
-	token, ok := s.pulling[key]
-	if !ok {
-		token = make(chan struct{}, 1)
-		s.pulling[key] = token
+	p := s.pulling[key]
+	if p == nil {
+		p = s.begin(ctx, key)
 	}
 	s.mu.Unlock()
 	select {
-	case token <- struct{}{}:
-		return func() { <-token }, nil
+	case <-p.done:
+		return p.proxy, p.err
 	case <-ctx.Done():
-		return nil, fmt.Errorf("wait for another pull of %s: %w", key.Image, context.Cause(ctx))
+		return facts.Proxy{}, fmt.Errorf("wait for the pull of %s: %w", image, context.Cause(ctx))
 	}
-}
-
-func (s *Store) known(key facts.ProxyKey) (facts.Proxy, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	proxy, ok := s.proxies[key]
-	return proxy, ok
 }
 
 // Forget says that nobody needs the image any more: its files are deleted, but for those that another image has too. A file that is

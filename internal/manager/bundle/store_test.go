@@ -2,6 +2,7 @@ package bundle_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -25,7 +27,7 @@ func TestEnsureTakesTheFilesOfTheArchitecture(t *testing.T) {
 		"amd64": proxyFiles("amd64"),
 		"arm64": proxyFiles("arm64"),
 	})
-	store := bundle.NewStore(t.TempDir(), bundle.Options{})
+	store := newStore(t, t.TempDir())
 	digests := map[string]bool{}
 	for _, architecture := range []string{"amd64", "arm64"} {
 		proxy, err := store.Ensure(t.Context(), image, architecture)
@@ -59,7 +61,7 @@ func TestEnsureAsksTheRegistryOnce(t *testing.T) {
 	registry := newRegistry(t)
 	image := registry.pushImage(t, "istio/proxyv2:1.31.4", "amd64", proxyFiles("amd64"))
 	dir := t.TempDir()
-	store := bundle.NewStore(dir, bundle.Options{})
+	store := newStore(t, dir)
 	var waiting sync.WaitGroup
 	for range 8 {
 		waiting.Go(func() {
@@ -73,7 +75,7 @@ func TestEnsureAsksTheRegistryOnce(t *testing.T) {
 		t.Errorf("the layer was pulled %d times", n)
 	}
 	// Another process with the same directory asks for the digest and pulls nothing.
-	if _, err := bundle.NewStore(dir, bundle.Options{}).Ensure(t.Context(), image, "amd64"); err != nil {
+	if _, err := newStore(t, dir).Ensure(t.Context(), image, "amd64"); err != nil {
 		t.Fatal(err)
 	}
 	if n := registry.requestsOf(registry.topLayer); n != 1 {
@@ -137,7 +139,7 @@ func TestEnsureRefusals(t *testing.T) {
 			registry := newRegistry(t)
 			image, architecture := c.prepare(t, registry)
 			dir := t.TempDir()
-			_, err := bundle.NewStore(dir, bundle.Options{}).Ensure(t.Context(), image, architecture)
+			_, err := newStore(t, dir).Ensure(t.Context(), image, architecture)
 			problem, ok := errors.AsType[*facts.Problem](err)
 			if !ok || problem.Reason != c.reason || !strings.Contains(problem.Message, c.message) || problem.Next == "" {
 				t.Fatalf("want %s: …%s…, got %v", c.reason, c.message, err)
@@ -149,11 +151,91 @@ func TestEnsureRefusals(t *testing.T) {
 	}
 }
 
+// Who waits for a pull may give up; the pull goes on, so that the next one who asks finds it further on, and does not begin anew.
+func TestPullGoesOnWithoutWhoAskedForIt(t *testing.T) {
+	registry := newRegistry(t)
+	image := registry.pushImage(t, "istio/proxyv2:1.31.4", "amd64", proxyFiles("amd64"))
+	store := newStore(t, t.TempDir())
+	release := registry.hold()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	impatient := errors.New("no more patience")
+	cancel(impatient)
+	_, err := store.Ensure(ctx, image, "amd64")
+	if _, ok := errors.AsType[*facts.Problem](err); ok || !errors.Is(err, impatient) {
+		t.Errorf("who gave up got %v", err)
+	}
+	release()
+	if _, err := store.Ensure(t.Context(), image, "amd64"); err != nil {
+		t.Fatal(err)
+	}
+	if n := registry.requestsOf("1.31.4"); n != 1 {
+		t.Errorf("the manifest was asked for %d times", n)
+	}
+}
+
+func TestCloseEndsPulls(t *testing.T) {
+	registry := newRegistry(t)
+	image := registry.pushImage(t, "istio/proxyv2:1.31.4", "amd64", proxyFiles("amd64"))
+	store := newStore(t, t.TempDir())
+	defer registry.hold()()
+	done := make(chan error, 1)
+	go func() {
+		_, err := store.Ensure(t.Context(), image, "amd64")
+		done <- err
+	}()
+	for registry.requestsOf("1.31.4")+registry.requestsOf("") == 0 {
+		runtime.Gosched()
+	}
+	store.Close()
+	if err := <-done; err == nil {
+		t.Error("a pull that was ended succeeded")
+	}
+	if _, err := store.Ensure(t.Context(), image, "amd64"); err == nil || !strings.Contains(err.Error(), "closed") {
+		t.Errorf("a closed store gave %v", err)
+	}
+}
+
+// Two images often have the same files: forgetting one while the other is pulled takes no file away from it.
+func TestForgetWhileTheSameFilesArePulled(t *testing.T) {
+	registry := newRegistry(t)
+	first := registry.pushImage(t, "istio/proxyv2:1.31.4", "amd64", proxyFiles("amd64"))
+	second := registry.pushImage(t, "istio/proxyv2:1.31.4-distroless", "amd64", proxyFiles("amd64"), map[string]string{"etc/motd": "less"})
+	store := newStore(t, t.TempDir())
+	for range 20 {
+		if _, err := store.Ensure(t.Context(), first, "amd64"); err != nil {
+			t.Fatal(err)
+		}
+		var both sync.WaitGroup
+		var proxy facts.Proxy
+		var err error
+		both.Go(func() { proxy, err = store.Ensure(t.Context(), second, "amd64") })
+		both.Go(func() {
+			if err := store.Forget(first, "amd64"); err != nil {
+				t.Error(err)
+			}
+		})
+		both.Wait()
+		if err != nil {
+			// It was told so, and asks again.
+			proxy, err = store.Ensure(t.Context(), second, "amd64")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range proxy.Files {
+			readAll(t, store, file)
+		}
+		if err := store.Forget(second, "amd64"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestEnsureRecovers(t *testing.T) {
 	registry := newRegistry(t)
 	image := registry.pushImage(t, "istio/proxyv2:1.31.4", "amd64", proxyFiles("amd64"))
 	registry.truncate(registry.topLayer)
-	store := bundle.NewStore(t.TempDir(), bundle.Options{})
+	store := newStore(t, t.TempDir())
 	if _, err := store.Ensure(t.Context(), image, "amd64"); err == nil {
 		t.Fatal("a truncated layer was accepted")
 	}
@@ -171,7 +253,7 @@ func TestReadingIsResumedAtAnotherReplica(t *testing.T) {
 	image := registry.pushImage(t, "istio/proxyv2:1.31.4", "amd64", proxyFiles("amd64"))
 	var whole [2][]byte
 	for i := range whole {
-		store := bundle.NewStore(t.TempDir(), bundle.Options{})
+		store := newStore(t, t.TempDir())
 		proxy, err := store.Ensure(t.Context(), image, "amd64")
 		if err != nil {
 			t.Fatal(err)
@@ -202,7 +284,7 @@ func TestForgetKeepsWhatOthersNeed(t *testing.T) {
 	newer[inImage[facts.RoleEnvoy]] += "newer"
 	old := registry.pushImage(t, "istio/proxyv2:1.31.4", "amd64", proxyFiles("amd64"))
 	current := registry.pushImage(t, "istio/proxyv2:1.31.5", "amd64", newer)
-	store := bundle.NewStore(t.TempDir(), bundle.Options{})
+	store := newStore(t, t.TempDir())
 	before, err := store.Ensure(t.Context(), old, "amd64")
 	if err != nil {
 		t.Fatal(err)
@@ -223,7 +305,7 @@ func TestForgetKeepsWhatOthersNeed(t *testing.T) {
 }
 
 func TestOpenRefusesWhatIsNoHash(t *testing.T) {
-	store := bundle.NewStore(t.TempDir(), bundle.Options{})
+	store := newStore(t, t.TempDir())
 	for _, hash := range []string{"", "../../etc/passwd", strings.Repeat("a", 63), strings.Repeat("A", 64), strings.Repeat("a", 64)} {
 		if _, err := store.Open(hash); !errors.Is(err, bundle.ErrUnknown) {
 			t.Errorf("%q: %v", hash, err)
@@ -239,7 +321,7 @@ func TestLeftoversOfACrashAreSwept(t *testing.T) {
 	if err := os.WriteFile(leftover, []byte("half"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := bundle.NewStore(dir, bundle.Options{}).Ensure(t.Context(), image, "amd64"); err != nil {
+	if _, err := newStore(t, dir).Ensure(t.Context(), image, "amd64"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(leftover); !errors.Is(err, os.ErrNotExist) {

@@ -42,7 +42,11 @@ func (s *Store) sweep() {
 
 // commit gives the file its name for good.
 func (t *temp) commit(path string) error {
-	if err := errors.Join(t.Sync(), t.Close(), os.Rename(t.Name(), path)); err != nil {
+	err := errors.Join(t.Sync(), t.Close())
+	if err == nil {
+		err = os.Rename(t.Name(), path)
+	}
+	if err != nil {
 		return fmt.Errorf("store %s: %w", filepath.Base(path), err)
 	}
 	t.committed = true
