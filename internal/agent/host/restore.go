@@ -29,7 +29,7 @@ func (h *Host) Restore(ctx context.Context) error {
 	units := false
 	for _, record := range records {
 		units = units || record.Kind == ledger.Unit || strings.HasPrefix(record.Name, plan.UnitsDirectory)
-		h.files.Step("undo " + string(record.Kind) + " " + record.Name)
+		h.files.Step("undo: " + string(record.Kind) + " " + record.Name)
 		if err := h.undo(ctx, record); err != nil {
 			h.log.Error("the host could not be put back", "kind", string(record.Kind), "name", record.Name, "error", err)
 			failures = append(failures, err)
@@ -41,6 +41,10 @@ func (h *Host) Restore(ctx context.Context) error {
 	}
 	if units {
 		failures = append(failures, h.forgetUnits(ctx))
+	}
+	// systemd made it for the agent, whose socket is in it while it runs.
+	if err := h.tree.Remove(plan.RunDirectory); err != nil && !errors.Is(err, syscall.ENOTEMPTY) {
+		failures = append(failures, err)
 	}
 	if err := errors.Join(failures...); err != nil {
 		return fmt.Errorf("put the host back: %w", err)
