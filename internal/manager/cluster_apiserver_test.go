@@ -18,6 +18,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -66,6 +67,9 @@ func newCluster(t *testing.T) *cluster {
 	}
 	for _, namespace := range []string{"hawser-system", "istio-system", "shop"} {
 		c.create(&core.Namespace{ObjectMeta: meta.ObjectMeta{Name: namespace}})
+	}
+	for _, role := range managertest.ChartRoles(t) {
+		c.create(role)
 	}
 	text := strings.ReplaceAll(objects, "REGISTRY", c.registry())
 	for _, object := range managertest.Objects(t, text) {
@@ -148,16 +152,17 @@ type replica struct {
 	stop    func()
 }
 
-// manager starts one and puts it among the Service's endpoints, as nothing else does here.
+// manager starts one, with the rights that the chart gives it, and puts it among the Service's endpoints, as nothing else does here.
 func (c *cluster) manager(pod string) *replica {
 	c.Helper()
 	listener := must[net.Listener](c)(net.Listen("tcp", "127.0.0.1:0"))
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
+	log := &watchedLog{}
 	go func() {
 		done <- manager.Run(ctx, manager.Options{
-			Config: c.config, Namespace: "hawser-system", Pod: pod, Service: "hawser-manager", CacheDir: c.TempDir(), Listener: listener,
-			HealthAddress: "0", MetricsAddress: "0", Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})).With("pod", pod),
+			Config: managertest.AsManager(c.config), Namespace: "hawser-system", Pod: pod, Service: "hawser-manager", CacheDir: c.TempDir(), Listener: listener,
+			HealthAddress: "0", MetricsAddress: "0", Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelWarn})).With("pod", pod),
 		})
 	}()
 	stopped := false
@@ -170,6 +175,9 @@ func (c *cluster) manager(pod string) *replica {
 		if err := <-done; err != nil {
 			c.Errorf("manager %s: %v", pod, err)
 		}
+		if log.forbidden.Load() {
+			c.Errorf("manager %s was refused something that its chart should let it do", pod)
+		}
 	}
 	c.Cleanup(stop)
 	ready := true
@@ -181,6 +189,16 @@ func (c *cluster) manager(pod string) *replica {
 		}},
 	})
 	return &replica{address: listener.Addr().String(), stop: stop}
+}
+
+// watchedLog shows what managers log, and sees when the API server refuses them something.
+type watchedLog struct{ forbidden atomic.Bool }
+
+func (l *watchedLog) Write(line []byte) (int, error) {
+	if bytes.Contains(line, []byte("forbidden")) {
+		l.forbidden.Store(true)
+	}
+	return os.Stderr.Write(line)
 }
 
 // info waits until the manager has announced itself.

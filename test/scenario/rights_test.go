@@ -9,9 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -31,7 +28,8 @@ import (
 )
 
 // TestManagerWithTheRightsOfTheChart runs a manager as the chart's ServiceAccount: it gets ready, announces itself and confines a
-// group, and the API server refuses it nothing. What it does for a machine that joins is tested in the mesh (test/e2e).
+// group, and the API server refuses it nothing. What it does for a machine that joins, it does with the same rights in the tests of
+// internal/manager.
 func TestManagerWithTheRightsOfTheChart(t *testing.T) {
 	config := managertest.StartAPIServer(t)
 	admin, err := client.New(config, client.Options{})
@@ -45,7 +43,7 @@ func TestManagerWithTheRightsOfTheChart(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, object := range append(chartRoles(t), groupWithMachine(t)...) {
+	for _, object := range append(managertest.ChartRoles(t), groupWithMachine(t)...) {
 		if err := admin.Create(ctx, object); err != nil {
 			t.Fatalf("create %s %s: %v", object.GetKind(), object.GetName(), err)
 		}
@@ -89,36 +87,12 @@ func managerOptions(t *testing.T, config *rest.Config, health string, log *locke
 	if err != nil {
 		t.Fatal(err)
 	}
-	account := rest.CopyConfig(config)
-	account.Impersonate = rest.ImpersonationConfig{
-		UserName: "system:serviceaccount:hawser-system:hawser-manager",
-		Groups:   []string{"system:serviceaccounts", "system:serviceaccounts:hawser-system", "system:authenticated"},
-	}
 	return manager.Options{
-		Config: account, Namespace: "hawser-system", Pod: "hawser-manager-0", Service: "hawser-manager",
+		Config: managertest.AsManager(config), Namespace: "hawser-system", Pod: "hawser-manager-0", Service: "hawser-manager",
 		IstioNamespace: "istio-system", ClusterDomain: "cluster.local", GatewaySelector: "istio=eastwestgateway",
 		CacheDir: t.TempDir(), HealthAddress: health, MetricsAddress: "0", Listener: listener,
 		Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
-}
-
-// chartRoles reads the manager's roles and their bindings from the chart, for a release in hawser-system.
-func chartRoles(t *testing.T) []*unstructured.Unstructured {
-	t.Helper()
-	var objects []*unstructured.Unstructured
-	for _, name := range []string{"rbac.yaml", "rbac-istio.yaml"} {
-		text, err := os.ReadFile(filepath.Join("../../deploy/helm/hawser/templates", name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		plain := strings.NewReplacer("{{ .Release.Namespace }}", "hawser-system", "{{ .Values.istio.namespace }}", "istio-system").Replace(string(text))
-		// What is left of the template sets labels.
-		plain = regexp.MustCompile(`(?m)^(.*{{.*|  labels:)$`).ReplaceAllString(plain, "")
-		for _, document := range strings.Split(plain, "\n---\n") {
-			objects = append(objects, parse(t, document))
-		}
-	}
-	return objects
 }
 
 func groupWithMachine(t *testing.T) []*unstructured.Unstructured {
