@@ -24,7 +24,7 @@ down: bin/hawser-lab ## Take the demo down again; nothing of it stays but caches
 
 ##@ Test it
 .PHONY: test
-test: unit lab-unit ## Unit tests of both modules; end-to-end joins once agent and manager run
+test: generated lint unit lab-unit apiserver lab-machines e2e ## All tests, in a real mesh at the end (root)
 
 .PHONY: unit
 unit: prerequisites-go ## Unit tests under the race detector: seconds, no root
@@ -38,9 +38,14 @@ apiserver: bin/hawser-lab ## Tests against a real kube-apiserver and etcd
 lab-unit: prerequisites-go ## Unit tests of the lab's own module
 	@cd lab && CGO_ENABLED=0 go test ./...
 
+.PHONY: lab-machines
+lab-machines: prerequisites-lab ## Tests of the lab's machines and networks on their own (root)
+	@cd lab && CGO_ENABLED=0 go test -tags lab -count=1 -p 1 ./...
+
 .PHONY: e2e
 e2e: prerequisites-lab build packages ## End-to-end scenarios in the lab (root)
 	@scripts/demo --quiet
+	@scripts/machinetest
 	@go test -tags e2e -count=1 -timeout 40m -v ./test/e2e/...
 
 .PHONY: bench

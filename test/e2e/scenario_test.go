@@ -54,11 +54,11 @@ func labEnvironment(t *testing.T) []string {
 	}
 }
 
-// sequential is a testing.T for testscript that runs scripts one by one.
+// sequential is a testing.T for testscript that runs scripts one by one, and shows of what went well only the headings.
 type sequential struct{ *testing.T }
 
 func (s sequential) Parallel()     {}
-func (s sequential) Verbose() bool { return testing.Verbose() }
+func (s sequential) Verbose() bool { return false }
 func (s sequential) Run(name string, f func(testscript.T)) {
 	s.T.Run(name, func(t *testing.T) { f(sequential{t}) })
 }
