@@ -23,7 +23,7 @@ func (h *Host) Apply(ctx context.Context, step plan.Step) error {
 	if err := h.Record(ctx, step); err != nil {
 		return err
 	}
-	h.files.Step(step.String())
+	h.files.Step("step: " + step.String())
 	switch s := step.(type) {
 	case plan.CreateAccount:
 		return h.users.Create(ctx)

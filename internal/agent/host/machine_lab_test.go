@@ -3,22 +3,11 @@
 package host_test
 
 import (
-	"cmp"
-	"context"
-	"errors"
-	"os"
-	"os/exec"
-	"reflect"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
-	"github.com/hawser-io/hawser/internal/agent/converge"
-	"github.com/hawser-io/hawser/internal/agent/host/command"
-	"github.com/hawser-io/hawser/internal/agent/host/interception"
-	"github.com/hawser-io/hawser/internal/agent/host/proxy/proxytest"
 	"github.com/hawser-io/hawser/internal/agent/plan"
 )
 
@@ -133,124 +122,4 @@ func TestMachine_ChangesOnlyWhatChanged(t *testing.T) {
 	t.Log(strings.Join(m.converge(want), "\n"))
 	m.want("nft list tables | grep -c istio-proxy", "0\n(exit status 1)")
 	m.want("grep -c Hawser /etc/resolv.conf", "0\n(exit status 1)")
-}
-
-func TestMachine_RulesThatCutItOffUndoThemselves(t *testing.T) {
-	proxy, served := version("1.0")
-	cut := errors.New("no route to the manager")
-	m := fresh(t, served, func(context.Context) error { return cut })
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	_, err := converge.Converger{Host: m.host}.Converge(ctx, desired(proxy))
-	if !errors.Is(err, interception.ErrCutOff) || !errors.Is(err, cut) {
-		t.Errorf("converge: %v, want that the rules were taken away again", err)
-	}
-	m.want("nft list tables | grep -c istio-proxy", "0\n(exit status 1)")
-	m.want("systemctl is-active "+interception.SwitchUnit, "inactive\n(exit status 3)")
-}
-
-func TestMachine_DeadMansSwitchOutlivesTheAgent(t *testing.T) {
-	proxy, served := version("1.0")
-	m := fresh(t, served, reached)
-	want := desired(proxy)
-	m.dieAfter("intercept traffic")
-	m.want("nft list tables | grep -c istio-proxy-nat", "1")
-	m.eventually(35*time.Second, "the rules are gone", func() bool { return m.shell("nft list tables | grep istio-proxy") == "(exit status 1)" })
-	m.converge(want)
-	// An agent that comes back in time takes the rules for confirmed only when they are.
-	m.shell("nft delete table inet istio-proxy-nat")
-	m.dieAfter("intercept traffic")
-	if steps := m.converge(want); len(steps) != 1 || !strings.HasPrefix(steps[0], "confirm interception") {
-		t.Errorf("steps:\n%s", strings.Join(steps, "\n"))
-	}
-	m.want("systemctl is-active "+interception.SwitchUnit, "inactive\n(exit status 3)")
-}
-
-// TestMachine_SetsRulesByIPTables is for hosts without nftables: the lab's machines have it, so the backend is asked for by name.
-func TestMachine_SetsRulesByIPTables(t *testing.T) {
-	m := fresh(t, artifacts{}, reached)
-	m.shell("iptables -t nat -N ISTIO_LEFTOVER; iptables -t nat -A OUTPUT -p tcp --dport 9 -j ISTIO_LEFTOVER; iptables -t nat -A OUTPUT -p tcp --dport 9 -j RETURN")
-	t.Cleanup(func() {
-		m.shell("iptables -t nat -F; iptables -t raw -F; for t in nat raw; do iptables -t $t -X; ip6tables -t $t -X; nft delete table ip $t; nft delete table ip6 $t; done")
-	})
-	rules := plan.Rules{Backend: plan.IPTables, Flags: []string{"--proxy-uid=1337", "--proxy-gid=1337", "--istio-inbound-ports=*", "--istio-service-cidr=*", "--redirect-dns"}}
-	traffic := interception.New(interception.Options{Runner: command.Exec{}, Directory: t.TempDir()})
-	program := cmp.Or(os.Getenv(proxytest.Program), proxytest.DefaultProgram)
-	for range 2 {
-		if err := traffic.Apply(t.Context(), program, rules); err != nil {
-			t.Fatal(err)
-		}
-		seen, err := traffic.Observe(t.Context(), true)
-		if want := (plan.Interception{Backends: []plan.Backend{plan.IPTables}, Applied: rules.String(), Whole: true}); err != nil || !reflect.DeepEqual(seen, want) {
-			t.Errorf("observed %+v, %v, want %+v", seen, err, want)
-		}
-	}
-	m.want("iptables-save 2>/dev/null | grep -c ISTIO_LEFTOVER", "0\n(exit status 1)")
-	m.shell("iptables -t nat -D ISTIO_INBOUND 1")
-	if seen, err := traffic.Observe(t.Context(), true); err != nil || seen.Whole {
-		t.Errorf("observed %+v, %v after a rule was deleted", seen, err)
-	}
-	if err := traffic.Remove(t.Context(), plan.IPTables); err != nil {
-		t.Fatal(err)
-	}
-	m.want("iptables-save 2>/dev/null | grep -c ISTIO", "0\n(exit status 1)")
-	m.want("iptables-save 2>/dev/null | grep -c -- '--dport 9 -j RETURN'", "1")
-}
-
-const diesAfter = "HAWSER_TEST_DIES_AFTER"
-
-// convergeAndDie converges in a process of its own that is killed after a number of steps, or after a step that begins so.
-func convergeAndDie() int {
-	proxy, served := version("1.0")
-	number, err := strconv.Atoi(os.Getenv(diesAfter))
-	byText := err != nil
-	taken := 0
-	c := converge.Converger{Host: newHost(served, reached), Finished: func(t converge.Taken) {
-		taken++
-		if !byText && taken == number || byText && strings.HasPrefix(t.Step.String(), os.Getenv(diesAfter)) {
-			process, _ := os.FindProcess(os.Getpid())
-			_ = process.Kill()
-			select {}
-		}
-	}}
-	if _, err := c.Converge(context.Background(), desired(proxy)); err != nil {
-		os.Stderr.WriteString(err.Error())
-		return 1
-	}
-	return 0
-}
-
-// dieAfter reports whether the process was killed before it was done.
-func (m machine) dieAfter(what string) bool {
-	m.Helper()
-	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), diesAfter+"="+what)
-	out, err := cmd.CombinedOutput()
-	exit, killed := errors.AsType[*exec.ExitError](err)
-	if err != nil && (!killed || exit.ExitCode() != -1) {
-		m.Fatalf("converge: %v: %s", err, out)
-	}
-	return err != nil
-}
-
-func TestMachine_FinishesWhatKillCutOff(t *testing.T) {
-	proxy, served := version("1.0")
-	m := fresh(t, served, reached)
-	for number := 1; ; number++ {
-		killed := m.dieAfter(strconv.Itoa(number))
-		if number%7 == 0 || !killed {
-			m.converge(desired(proxy))
-			if steps := m.converge(desired(proxy)); len(steps) > 0 {
-				t.Errorf("killed after %d steps: converging again took steps:\n%s", number, strings.Join(steps, "\n"))
-			}
-		}
-		if err := m.host.Restore(t.Context()); err != nil {
-			t.Fatalf("restore after being killed after %d steps: %v", number, err)
-		}
-		m.shell("rmdir /var/lib/hawser/state /var/lib/hawser /run/hawser")
-		if !killed {
-			t.Logf("killed after each of %d steps", number-1)
-			return
-		}
-	}
 }

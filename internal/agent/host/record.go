@@ -47,7 +47,7 @@ func (h *Host) records(step plan.Step) ([]ledger.Record, error) {
 		return h.one(ledger.Directory, s.Path)
 	case plan.WriteFile:
 		if s.Block {
-			return h.one(ledger.Block, s.Path)
+			return h.block(s.Path)
 		}
 		return h.one(ledger.File, s.Path)
 	case plan.Link:
@@ -68,6 +68,17 @@ func (h *Host) records(step plan.Step) ([]ledger.Record, error) {
 
 func (h *Host) one(kind ledger.Kind, path string) ([]ledger.Record, error) {
 	record, err := h.record(kind, path)
+	return []ledger.Record{record}, err
+}
+
+// block reads the file that a block gets into; its record has the name that leads there.
+func (h *Host) block(path string) ([]ledger.Record, error) {
+	at, err := h.tree.Resolve(path)
+	if err != nil {
+		return nil, err
+	}
+	record, err := h.record(ledger.Block, at)
+	record.Name = path
 	return []ledger.Record{record}, err
 }
 

@@ -21,6 +21,9 @@ import (
 // binaries. What could not be undone stays in the ledger and is in the error; calling it again tries that again. An empty ledger
 // is a machine that is as it was.
 func (h *Host) Restore(ctx context.Context) error {
+	if err := h.ledger.Clear(); err != nil {
+		return err
+	}
 	records, err := h.ledger.Records()
 	if err != nil {
 		return err
@@ -102,7 +105,7 @@ func (h *Host) undoDirectory(record ledger.Record) error {
 		return h.tree.RemoveAll(record.Name)
 	}
 	if record.Former != nil && record.Former.Mode.IsDir() {
-		err := h.tree.SetDirectory(record.Name, record.Former.Mode.Perm(), file.ID{UID: record.Former.UID, GID: record.Former.GID})
+		err := h.tree.SetDirectory(record.Name, file.Permissions(record.Former.Mode), file.ID{UID: record.Former.UID, GID: record.Former.GID})
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 			return nil
 		}
@@ -131,7 +134,7 @@ func (h *Host) undoFile(record ledger.Record) error {
 	case former.Mode&fs.ModeSymlink != 0:
 		return h.tree.Link(record.Name, former.Target, file.ID{UID: former.UID, GID: former.GID})
 	case former.Mode.IsRegular():
-		return h.tree.Write(record.Name, former.Content, former.Mode.Perm(), file.ID{UID: former.UID, GID: former.GID})
+		return h.tree.Write(record.Name, former.Content, file.Permissions(former.Mode), file.ID{UID: former.UID, GID: former.GID})
 	default:
 		return nil
 	}

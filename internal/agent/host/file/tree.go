@@ -58,6 +58,11 @@ func (Kernel) Of(_ string, info fs.FileInfo) ID {
 	return ID{int(status.Uid), int(status.Gid)}
 }
 
+// Permissions are the bits of a mode that chmod(2) sets.
+func Permissions(mode fs.FileMode) fs.FileMode {
+	return mode & (fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky)
+}
+
 // Number gives an owner's numbers.
 func Number(owner plan.Owner) ID {
 	if owner == plan.Proxy {

@@ -33,7 +33,7 @@ func (t *Tree) Edit(path string, content []byte) error {
 	}
 	mode, id := fs.FileMode(0o644), ID{}
 	if info, err := os.Stat(t.Path(path)); err == nil {
-		mode, id = info.Mode().Perm(), t.owners.Of(t.Path(path), info)
+		mode, id = Permissions(info.Mode()), t.owners.Of(t.Path(path), info)
 	}
 	err = t.Write(path, content, mode, id)
 	if errors.Is(err, syscall.EBUSY) || errors.Is(err, syscall.EXDEV) {

@@ -109,6 +109,9 @@ func (l *Ledger) Strike(record Record) error {
 	return nil
 }
 
+// Clear removes what a write of the ledger left behind when it was cut off.
+func (l *Ledger) Clear() error { return l.files.Clear(l.path) }
+
 func (l *Ledger) remove() error {
 	if err := l.files.Clear(l.path); err != nil {
 		return err

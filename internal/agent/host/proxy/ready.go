@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -45,6 +46,9 @@ func (h *Health) ask(ctx context.Context, port int) error {
 		return err
 	}
 	response, err := h.client.Do(request)
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return fmt.Errorf("the proxy does not listen on port %d: %w", port, syscall.ECONNREFUSED)
+	}
 	if err != nil {
 		return fmt.Errorf("the proxy does not answer: %w", err)
 	}
@@ -74,7 +78,10 @@ func (h *Health) Await(ctx context.Context, statusPort int, limit time.Duration)
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%w within %s: %w", ErrNotReady, limit, errors.Join(last, ctx.Err()))
+			if last == nil {
+				last = ctx.Err()
+			}
+			return fmt.Errorf("%w within %s: %w", ErrNotReady, limit, last)
 		case <-ticker.C:
 		}
 	}
