@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -110,6 +111,22 @@ func TestExec(t *testing.T) {
 	wantError(t, check("sh", "-c", "echo replication lags >&2; exit 3"), "exit status 3: replication lags")
 	wantError(t, check("/does/not/exist"), "no such file")
 	wantError(t, check(), "no command")
+}
+
+// A WorkloadGroup's command is not root's, whoever the agent is.
+func TestExecIsNotRoot(t *testing.T) {
+	want := os.Geteuid()
+	if want == 0 {
+		want = account
+	}
+	check := fmt.Sprintf(`test "$(id -u):$(id -G)" = "%[1]d:%[1]d" || { id; exit 1; }`, want)
+	if os.Geteuid() != 0 {
+		check = fmt.Sprintf(`test "$(id -u)" = %d`, want)
+	}
+	checker := New(&hawserv1.Health{Probe: &hawserv1.Health_Exec{Exec: &hawserv1.ExecProbe{Command: []string{"sh", "-c", check}}}})
+	if err := checker.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestExecThatHangsIsKilledWithItsChildren(t *testing.T) {
