@@ -29,9 +29,10 @@ type JoinToken struct {
 // +kubebuilder:validation:XValidation:rule="self.group == oldSelf.group && self.secretHash == oldSelf.secretHash && self.expiresAt == oldSelf.expiresAt && self.maxUses == oldSelf.maxUses && has(self.hostname) == has(oldSelf.hostname) && (!has(self.hostname) || self.hostname == oldSelf.hostname) && has(self.cidrs) == has(oldSelf.cidrs) && (!has(self.cidrs) || self.cidrs == oldSelf.cidrs)",message="a join token can be revoked but not changed; create another"
 // +kubebuilder:validation:XValidation:rule="!(has(oldSelf.revoked) && oldSelf.revoked) || (has(self.revoked) && self.revoked)",message="a revoked join token stays revoked; create another"
 type JoinTokenSpec struct {
-	// Group is the WorkloadGroup, in the same namespace, that the token's bearer joins.
+	// Group is the WorkloadGroup, in the same namespace, that the token's bearer joins. Its name is a label's
+	// value on what belongs to the group, which bounds its length.
 	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:MaxLength=63
 	Group string `json:"group"`
 	// SecretHash is the lower-case hex SHA-256 of the token's secret part.
 	// +kubebuilder:validation:Pattern=`^[0-9a-f]{64}$`

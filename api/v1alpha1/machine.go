@@ -34,9 +34,10 @@ type Machine struct {
 // +kubebuilder:validation:XValidation:rule="self.group == oldSelf.group",message="a machine stays in the group that it joined; leave and join again to change it"
 // +kubebuilder:validation:XValidation:rule="!(has(oldSelf.revoked) && oldSelf.revoked) || (has(self.revoked) && self.revoked)",message="a revoked machine stays revoked; delete it and join again"
 type MachineSpec struct {
-	// Group is the WorkloadGroup, in the same namespace, that the machine is an instance of.
+	// Group is the WorkloadGroup, in the same namespace, that the machine is an instance of. Its name is a label's
+	// value on what belongs to the group, which bounds its length.
 	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:MaxLength=63
 	Group string `json:"group"`
 
 	// KeyFingerprint is the lower-case hex SHA-256 of the machine's public key (DER SubjectPublicKeyInfo). A client

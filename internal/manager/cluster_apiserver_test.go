@@ -15,6 +15,7 @@ import (
 	"log"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"strings"
@@ -56,11 +57,14 @@ type cluster struct {
 	*testing.T
 	config *rest.Config
 	client client.Client
+	// images is the registry's host and port; it wants a password while password is set.
+	images   string
+	password *atomic.Bool
 }
 
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
-	c := &cluster{T: t, config: managertest.StartAPIServer(t)}
+	c := &cluster{T: t, config: managertest.StartAPIServer(t), password: &atomic.Bool{}}
 	var err error
 	if c.client, err = client.New(c.config, client.Options{Scheme: managertest.Scheme(t)}); err != nil {
 		t.Fatal(err)
@@ -116,9 +120,18 @@ spec: {type: LoadBalancer, ports: [{name: tls-istiod, port: 15012}]}`
 // registry serves an image with a proxy in it, and returns its host.
 func (c *cluster) registry() string {
 	c.Helper()
-	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	handler := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		if user, password, _ := request.BasicAuth(); c.password.Load() && (user != "mesh" || password != "s3cret") {
+			w.Header().Set("WWW-Authenticate", `Basic realm="registry"`)
+			http.Error(w, "who are you", http.StatusUnauthorized)
+			return
+		}
+		handler.ServeHTTP(w, request)
+	}))
 	c.Cleanup(server.Close)
 	host := strings.TrimPrefix(server.URL, "http://")
+	c.images = host
 	var archive bytes.Buffer
 	writer := tar.NewWriter(&archive)
 	for path, content := range map[string]string{
@@ -212,13 +225,18 @@ func (c *cluster) info() (pin identity.Pin, address string) {
 	return must[identity.Pin](c)(identity.ParsePin(info.Data[ca.KeyPin])), info.Data[ca.KeyManager]
 }
 
-func (c *cluster) token(pin identity.Pin) jointoken.Token {
+// token makes one for a machine of group ratings, for an hour, unless it is changed.
+func (c *cluster) token(pin identity.Pin, changes ...func(*v1alpha1.JoinToken)) jointoken.Token {
 	c.Helper()
 	token := jointoken.New("shop", pin)
-	c.create(&v1alpha1.JoinToken{
+	object := &v1alpha1.JoinToken{
 		ObjectMeta: meta.ObjectMeta{Namespace: token.Namespace, Name: token.Name},
 		Spec:       v1alpha1.JoinTokenSpec{Group: "ratings", SecretHash: token.Hash(), ExpiresAt: meta.NewTime(time.Now().Add(time.Hour)), MaxUses: 1},
-	})
+	}
+	for _, change := range changes {
+		change(object)
+	}
+	c.create(object)
 	return token
 }
 
@@ -256,11 +274,15 @@ func (h *host) facts() *hawserv1.HostFacts {
 }
 
 func (h *host) join(ctx context.Context, r *replica, token jointoken.Token) error {
+	return h.enroll(ctx, r, token.Reveal(), h.facts())
+}
+
+func (h *host) enroll(ctx context.Context, r *replica, token string, facts *hawserv1.HostFacts) error {
 	csr, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, h.key)
 	if err != nil {
 		return err
 	}
-	response, err := hawserv1.NewEnrollmentServiceClient(h.dial(r)).Enroll(ctx, &hawserv1.EnrollRequest{Token: token.Reveal(), Csr: csr, Host: h.facts()})
+	response, err := hawserv1.NewEnrollmentServiceClient(h.dial(r)).Enroll(ctx, &hawserv1.EnrollRequest{Token: token, Csr: csr, Host: facts})
 	if err != nil {
 		return err
 	}

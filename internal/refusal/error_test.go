@@ -74,7 +74,7 @@ func TestOthersAreNoRefusals(t *testing.T) {
 
 func TestFoundElsewhere(t *testing.T) {
 	e := Found(ImageUnauthorized, "the registry refuses the credentials", "add a pull secret")
-	if e.Error() != "the registry refuses the credentials: add a pull secret" || !e.Retry {
+	if e.Error() != "the registry refuses the credentials: add a pull secret" || e.Retry {
 		t.Errorf("%+v", e)
 	}
 	unknown := Found("RootCertificateMissing", "there is none", "wait")

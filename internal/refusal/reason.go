@@ -77,7 +77,7 @@ func table() map[Reason]entry {
 
 		RequestInvalid:          {code: codes.InvalidArgument, message: "the request is not valid: {error}", next: "install the agent of the manager's version ({version})"},
 		HostnameInvalid:         {code: codes.InvalidArgument, message: "the hostname {hostname} cannot name a machine: {error}", next: "set another with `hostnamectl set-hostname NAME` and join again"},
-		HostnameTaken:           {code: codes.AlreadyExists, message: "machine {machine} has joined with another key and is connected, or joined only just now", next: "give this host another hostname; if the other host is gone for good, wait half a minute and try again, or run `hawser describe machine {name} -n {namespace}`"},
+		HostnameTaken:           {code: codes.AlreadyExists, message: "machine {machine} has joined with another key and is connected, or was so less than a minute ago", next: "give this host another hostname (`hostnamectl set-hostname NAME`); if the other host is gone for good, wait a minute and join again; `hawser describe machine {name} -n {namespace}` shows it"},
 		GroupMismatch:           {code: codes.AlreadyExists, message: "machine {machine} belongs to group {group}, and the token is for group {wanted}", next: "use a token for group {group}; to move the machine, run `hawser-agent leave` on it first, or `{delete}` if it is gone"},
 		ClockSkew:               {code: codes.FailedPrecondition, message: "this host's clock says {host} and the manager's says {manager}", next: "set the clock (`timedatectl set-ntp true`) and join again"},
 		GlibcTooOld:             {code: codes.FailedPrecondition, message: "Istio's proxy {image} needs the GNU C library {needed} or newer and this host has {present}", next: "upgrade the host's operating system"},
@@ -86,9 +86,9 @@ func table() map[Reason]entry {
 
 		GroupNotFound:     {code: codes.FailedPrecondition, message: "the WorkloadGroup {group} does not exist", next: "create it, or create a token for another group (`hawser get groups`)"},
 		NoGateway:         {code: codes.FailedPrecondition},
-		ProxyPending:      {code: codes.Unavailable, message: "the manager is still fetching {image} for {architecture}", next: "run the same command again in a moment", retry: true},
-		ImageUnavailable:  {code: codes.FailedPrecondition, retry: true},
-		ImageUnauthorized: {code: codes.FailedPrecondition, retry: true},
+		ProxyPending:      {code: codes.Unavailable, message: "the manager is still fetching {image} for {architecture}", next: "nothing is to be done: the join waits for it", retry: true},
+		ImageUnavailable:  {code: codes.FailedPrecondition},
+		ImageUnauthorized: {code: codes.FailedPrecondition},
 
 		CertificateMissing:   {code: codes.Unauthenticated, message: "the call needs a machine's client certificate", next: "join first: `hawser-agent join`"},
 		CertificateInvalid:   {code: codes.Unauthenticated, message: "the client certificate is not of a machine of this cluster: {error}", next: "run `hawser-agent leave` and join again"},

@@ -71,6 +71,15 @@ func TestUnconnectedNameIsTakenOver(t *testing.T) {
 			m.Spec.MachineID = "id-of-ratings-vm-1"
 		},
 		"known-disconnected": func(m *v1alpha1.Machine) { connected(m); m.Status.Conditions[0].Status = meta.ConditionFalse },
+		"away-for-a-minute": func(m *v1alpha1.Machine) {
+			connected(m)
+			m.Status.Conditions[0].Status, m.Status.Conditions[0].LastTransitionTime = meta.ConditionFalse, meta.NewTime(now().Add(-time.Minute))
+		},
+		"lost-its-key-just-now": func(m *v1alpha1.Machine) {
+			connected(m)
+			m.Status.Conditions[0].Status, m.Status.Conditions[0].LastTransitionTime = meta.ConditionFalse, meta.NewTime(now())
+			m.Spec.MachineID = "id-of-ratings-vm-1"
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -180,11 +189,24 @@ func TestRenew(t *testing.T) {
 	}
 }
 
-func TestWarningsNameNoSecret(t *testing.T) {
+// What is logged tells who joined with which token, and never its secret, nor more of what a host says than a line has room for.
+func TestLog(t *testing.T) {
 	w := newWorld(t)
-	w.request.Token = strings.Replace(w.request.Token, "firsttoken", "lasttoken0", 1)
-	_, err := w.enroll()
-	if err == nil || strings.Contains(err.Error(), strings.Split(w.request.GetToken(), "_")[2]) {
-		t.Errorf("the error tells the secret: %v", err)
+	must[*hawserv1.EnrollResponse](t)(w.enroll())
+	w.request.Host.Hostname = strings.Repeat("x", 100_000)
+	if _, err := w.enroll(); err == nil {
+		t.Error("a host with such a name was let in")
+	}
+	log := w.log.String()
+	for _, want := range []string{"msg=\"certificate signed\"", "machine=shop/ratings-vm-1", "token=shop.firsttoken", "reason=HostnameInvalid"} {
+		if !strings.Contains(log, want) {
+			t.Errorf("the log does not say %s:\n%s", want, log)
+		}
+	}
+	if strings.Contains(log, strings.Split(w.token.Reveal(), "_")[2]) {
+		t.Errorf("the log tells the secret:\n%s", log)
+	}
+	if len(log) > 4000 {
+		t.Errorf("the log has %d bytes", len(log))
 	}
 }

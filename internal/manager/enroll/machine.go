@@ -17,8 +17,9 @@ import (
 	"github.com/hawser-io/hawser/internal/refusal"
 )
 
-// firstContact is how long a machine that has just joined keeps its name although it has not connected yet.
-const firstContact = time.Minute
+// absence is how long a machine keeps its name although it is not connected: since it joined, or since it lost its last stream. A link that is
+// down for a moment must not give its identity to a host that happens to have the same name.
+const absence = time.Minute
 
 // claimable returns the Machine that holds the name already, nil if nobody does, and refuses if it is somebody else's.
 func (s *Service) claimable(ctx context.Context, candidate facts.Machine, host *hawserv1.HostFacts) (*v1alpha1.Machine, error) {
@@ -44,14 +45,21 @@ func (s *Service) claimable(ctx context.Context, candidate facts.Machine, host *
 	return existing, nil
 }
 
-// holdsName reports whether another host than this one lives under the name: it is connected, or it has only just joined. A host that
-// lost its key comes back under the same machine-id.
+// holdsName reports whether another host than this one lives under the name. One that is not connected and has the same machine-id is this
+// host, which lost its key; of clones, which have the same machine-id too, the one that is connected keeps the name.
 func (s *Service) holdsName(existing *v1alpha1.Machine, host *hawserv1.HostFacts) bool {
-	if existing.Status.Connection != nil && apimeta.IsStatusConditionTrue(existing.Status.Conditions, v1alpha1.ConditionConnected) {
+	connected := apimeta.FindStatusCondition(existing.Status.Conditions, v1alpha1.ConditionConnected)
+	switch {
+	case existing.Status.Connection != nil && connected != nil && connected.Status == meta.ConditionTrue:
 		return true
+	case existing.Spec.MachineID != "" && existing.Spec.MachineID == host.GetMachineId():
+		return false
 	}
-	sameHost := existing.Spec.MachineID != "" && existing.Spec.MachineID == host.GetMachineId()
-	return !sameHost && s.Now().Sub(existing.CreationTimestamp.Time) < firstContact
+	seen := existing.CreationTimestamp.Time
+	if connected != nil && connected.LastTransitionTime.After(seen) {
+		seen = connected.LastTransitionTime.Time
+	}
+	return s.Now().Sub(seen) < absence
 }
 
 // settle makes the Machine: creates it, or gives it the host's key.
@@ -96,16 +104,12 @@ func newMachine(candidate facts.Machine, host *hawserv1.HostFacts) *v1alpha1.Mac
 		ObjectMeta: meta.ObjectMeta{
 			Namespace: candidate.Namespace,
 			Name:      candidate.Name,
-			Labels:    map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy},
+			Labels:    map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy, v1alpha1.LabelGroup: candidate.Group},
 		},
 		Spec: v1alpha1.MachineSpec{Group: candidate.Group, KeyFingerprint: candidate.KeyFingerprint},
 	}
 	if id := host.GetMachineId(); len(id) <= 64 {
 		machine.Spec.MachineID = id
-	}
-	// A label's value is shorter than a group's name may be.
-	if len(candidate.Group) <= 63 {
-		machine.Labels[v1alpha1.LabelGroup] = candidate.Group
 	}
 	return machine
 }

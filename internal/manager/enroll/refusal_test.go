@@ -84,6 +84,16 @@ func hostRefusals() []refusalCase {
 		{"hostname-just-taken", refusal.HostnameTaken, func(w *world) {
 			w.joined(func(m *v1alpha1.Machine) { m.CreationTimestamp = meta.NewTime(now().Add(-59 * time.Second)) })
 		}},
+		{"hostname-taken-by-a-clone", refusal.HostnameTaken, func(w *world) {
+			w.joined(func(m *v1alpha1.Machine) { connected(m); m.Spec.MachineID = w.request.Host.MachineId })
+		}},
+		{"hostname-of-a-host-that-was-there-just-now", refusal.HostnameTaken, func(w *world) {
+			w.joined(func(m *v1alpha1.Machine) {
+				connected(m)
+				m.Status.Connection = nil
+				m.Status.Conditions[0].Status, m.Status.Conditions[0].LastTransitionTime = meta.ConditionFalse, meta.NewTime(now().Add(-59*time.Second))
+			})
+		}},
 		{"clock-an-hour-late", refusal.ClockSkew, func(w *world) { w.request.Host.UnixTime -= 3600 }},
 		{"clock-an-hour-early", refusal.ClockSkew, func(w *world) { w.request.Host.UnixTime += 3600 }},
 		{"clock-missing", refusal.RequestInvalid, func(w *world) { w.request.Host.UnixTime = 0 }},
@@ -142,7 +152,13 @@ func TestRefusals(t *testing.T) {
 				if got := w.counted.of("enroll", string(c.reason)); got != 1 {
 					t.Errorf("counted %s %d times", c.reason, got)
 				}
+				if secret := strings.Split(w.token.Reveal(), "_")[2]; strings.Contains(w.log.String()+err.Error(), secret) {
+					t.Errorf("the secret is told:\n%s\n%v", w.log.String(), err)
+				}
 				fmt.Fprintf(&golden, "%s (%s)\n  %s\n  next: %s\n", c.name, got.Reason, got.Message, got.Next)
+				if got.Retry {
+					fmt.Fprintln(&golden, "  the agent asks again by itself")
+				}
 			})
 		})
 	}

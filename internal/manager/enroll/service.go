@@ -84,7 +84,14 @@ func NewService(options Options) *Service {
 // Enroll takes a host in.
 func (s *Service) Enroll(ctx context.Context, request *hawserv1.EnrollRequest) (*hawserv1.EnrollResponse, error) {
 	response, err := s.enroll(ctx, request)
-	s.note("enroll", err, "hostname", request.GetHost().GetHostname(), "machine", response.GetMachine())
+	attributes := []any{"hostname", quoted(request.GetHost().GetHostname())}
+	if token, err := jointoken.Parse(request.GetToken()); err == nil {
+		attributes = append(attributes, "token", token.ID())
+	}
+	if machine := response.GetMachine(); machine != nil {
+		attributes = append(attributes, "machine", machine.GetNamespace()+"/"+machine.GetName())
+	}
+	s.note("enroll", err, attributes...)
 	return response, err
 }
 

@@ -1,6 +1,7 @@
 package enroll_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -41,6 +42,7 @@ type world struct {
 	key      *ecdsa.PrivateKey
 	request  *hawserv1.EnrollRequest
 	counted  counter
+	log      bytes.Buffer
 }
 
 // counter counts results; the service observes from as many goroutines as there are calls.
@@ -74,7 +76,7 @@ func newWorld(t *testing.T) *world {
 	authority := must[*ca.Authority](t)(ca.Generate(now()))
 	w.service = enroll.NewService(enroll.Options{
 		Authority: authority, Facts: func() facts.Facts { return w.facts }, Proxies: w.registry, Tokens: w.cluster, Machines: w.cluster,
-		Callers: &w.caller, IstioTokens: w.cluster, Now: func() time.Time { return w.clock }, Logger: slog.New(slog.DiscardHandler), Version: "0.1.0",
+		Callers: &w.caller, IstioTokens: w.cluster, Now: func() time.Time { return w.clock }, Logger: slog.New(slog.NewTextHandler(&w.log, nil)), Version: "0.1.0",
 		Observe: w.counted.observe,
 	})
 	w.token = w.newToken(func(*v1alpha1.JoinTokenSpec) {})
