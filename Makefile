@@ -63,11 +63,19 @@ bin/hawser bin/hawser-agent bin/hawser-manager: $(GO_SRC) | prerequisites-go
 bin/hawser-lab: $(shell find lab -name '*.go' -o -name '*.yaml' -path 'lab/*' 2>/dev/null) lab/go.mod lab/go.sum | prerequisites-go
 	@cd lab && CGO_ENABLED=0 go build -o ../$@ ./cmd/hawser-lab
 
-.PHONY: packages
-packages: dist/hawser-agent_$(VERSION)_$(ARCH).deb ## Build the agent's deb and rpm into dist/
+dist/linux-%/hawser-agent dist/linux-%/hawser-manager: $(GO_SRC) | prerequisites-go
+	@GOOS=linux GOARCH=$* $(GOBUILD) -o $@ ./cmd/$(@F)
 
-dist/hawser-agent_$(VERSION)_$(ARCH).deb: bin/hawser-agent $(shell find packaging -type f 2>/dev/null)
-	@mkdir -p dist
+.PHONY: packages
+packages: dist/hawser-agent_$(VERSION)_$(ARCH).deb ## Build the agent's deb and rpm into dist/ (ARCH=arm64 for others)
+
+.PHONY: image
+ARCHITECTURES ?= amd64 arm64
+image: $(ARCHITECTURES:%=dist/linux-%/hawser-manager) ## Build and push the manager's image: make image IMAGE=registry.example/hawser-manager:1
+	@test -n '$(IMAGE)' || { echo 'hawser: say where it goes: make image IMAGE=registry.example/hawser-manager:1' >&2; exit 2; }
+	@go run ./packaging/image '$(IMAGE)' $(foreach a,$(ARCHITECTURES),$(a)=dist/linux-$(a)/hawser-manager)
+
+dist/hawser-agent_$(VERSION)_$(ARCH).deb: dist/linux-$(ARCH)/hawser-agent $(shell find packaging -type f 2>/dev/null)
 	@for format in deb rpm; do \
 		VERSION=$(VERSION) ARCH=$(ARCH) $(TOOL) nfpm package -f packaging/nfpm.yaml -p $$format \
 			-t dist/hawser-agent_$(VERSION)_$(ARCH).$$format >/dev/null; done
@@ -86,7 +94,7 @@ generated: ## Check that the generated code is current
 
 .PHONY: lint
 lint: prerequisites-go ## gofmt, go vet, staticcheck, buf lint, in both modules
-	@unformatted=$$(gofmt -l api cmd internal lab test); test -z "$$unformatted" || { echo "not formatted: $$unformatted" >&2; exit 1; }
+	@unformatted=$$(gofmt -l api cmd internal lab packaging test); test -z "$$unformatted" || { echo "not formatted: $$unformatted" >&2; exit 1; }
 	@go vet -tags 'apiserver e2e lab' ./... && cd lab && go vet -tags lab ./...
 	@$(TOOL) staticcheck -tags 'apiserver,e2e,lab' ./...
 	@cd lab && go tool -modfile=../tools/go.mod staticcheck -tags lab ./...

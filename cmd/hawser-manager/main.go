@@ -4,6 +4,9 @@ package main
 import (
 	"os"
 
+	// The image has no certificates of its own; registries are called over TLS.
+	_ "golang.org/x/crypto/x509roots/fallback"
+
 	"github.com/hawser-io/hawser/internal/manager"
 )
 
