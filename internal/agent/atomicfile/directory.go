@@ -12,12 +12,14 @@ import (
 const parentMode = 0o755
 
 // MakeDirectory makes a directory, and those on the way to it, unless they are there. The mode does not depend on the umask of
-// this process, and a directory that is there gets it, too: its making may have been cut off before it. What is made is durable.
+// this process, and a directory that is there gets it, too. What is made is durable; Clear removes what is left of a directory
+// whose making was cut off.
 func (w Writer) MakeDirectory(path string, mode fs.FileMode) error {
 	path = filepath.Clean(path)
 	if err := w.makeMissing(path, mode); err != nil {
 		return fmt.Errorf("make directory: %w", err)
 	}
+	// One that was there.
 	w.Step("chmod " + path)
 	if err := os.Chmod(path, mode); err != nil {
 		return fmt.Errorf("make directory: %w", err)
@@ -37,13 +39,22 @@ func (w Writer) makeMissing(path string, mode fs.FileMode) error {
 	if err := w.makeMissing(parent, parentMode); err != nil {
 		return err
 	}
+	if err := w.Clear(path); err != nil {
+		return err
+	}
 	w.Step("make directory " + path)
-	if err := os.Mkdir(path, mode); err != nil {
+	temporary, err := os.MkdirTemp(parent, prefix+filepath.Base(path)+"-*")
+	if err != nil {
 		return err
 	}
 	w.Step("chmod new directory " + path)
-	if err := os.Chmod(path, mode); err != nil {
-		return err
+	err = os.Chmod(temporary, mode)
+	if err == nil {
+		w.Step("rename directory " + path)
+		err = os.Rename(temporary, path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(temporary))
 	}
 	w.Step("sync directory " + path)
 	return SyncDirectory(parent)

@@ -10,7 +10,7 @@ import (
 	"syscall"
 )
 
-// Clear removes what writes of this file left behind when they were cut off. Nobody else may be writing it.
+// Clear removes what making this file or directory left behind when it was cut off. Nobody else may be making it.
 func (w Writer) Clear(path string) error {
 	directory, name := filepath.Split(path)
 	return w.clear(directory, func(entry string) bool {

@@ -131,7 +131,7 @@ func TestMachinesAreRestoredByteForByte(t *testing.T) {
 // was cut off finishes it, and restoring undoes it.
 func TestKilledAnywhere(t *testing.T) {
 	underAgentsUmask(t)
-	for i, stride := range []int{1, 11} {
+	for i, stride := range []int{1, 13} {
 		t.Run(worlds[i].name, func(t *testing.T) {
 			var before, joined string
 			in := func(test func(m *fakeMachine)) {

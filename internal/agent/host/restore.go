@@ -28,6 +28,7 @@ func (h *Host) Restore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var undone []ledger.Record
 	var failures []error
 	units := false
 	for _, record := range records {
@@ -38,9 +39,11 @@ func (h *Host) Restore(ctx context.Context) error {
 			failures = append(failures, err)
 			continue
 		}
-		if err := h.ledger.Strike(record); err != nil {
-			return err
-		}
+		undone = append(undone, record)
+	}
+	// At the end, as undoing twice does no harm, and each time waits for the disk.
+	if err := h.ledger.Strike(undone...); err != nil {
+		return err
 	}
 	if units {
 		failures = append(failures, h.forgetUnits(ctx))
@@ -101,6 +104,9 @@ func own(path string) bool {
 }
 
 func (h *Host) undoDirectory(record ledger.Record) error {
+	if err := h.tree.Clear(record.Name); err != nil {
+		return err
+	}
 	if own(record.Name) {
 		return h.tree.RemoveAll(record.Name)
 	}

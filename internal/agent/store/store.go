@@ -103,7 +103,7 @@ func (s *Store) forget() error {
 		}
 	}
 	for _, directory := range []string{s.path("state"), s.directory} {
-		if err := s.files.ClearDirectory(directory); err != nil {
+		if err := errors.Join(s.files.ClearDirectory(directory), s.files.Clear(directory)); err != nil {
 			return err
 		}
 		s.files.Step("remove directory " + directory)

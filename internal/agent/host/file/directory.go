@@ -20,6 +20,7 @@ func (t *Tree) MakeDirectory(path string, mode fs.FileMode, id ID) error {
 		if err := os.Remove(at); err != nil {
 			return fmt.Errorf("make directory %s: %w", path, err)
 		}
+		err = fs.ErrNotExist
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		// Its owner may look into it only when it is the owner.

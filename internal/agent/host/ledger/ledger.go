@@ -93,15 +93,18 @@ func (l *Ledger) Records() ([]Record, error) {
 	return records, err
 }
 
-// Strike takes a record out, since it was undone. The last one takes the file with it.
-func (l *Ledger) Strike(record Record) error {
+// Strike takes records out, since they were undone. The last one takes the file with it.
+func (l *Ledger) Strike(undone ...Record) error {
 	records, err := l.read()
 	if err != nil {
 		return err
 	}
-	records = slices.DeleteFunc(records, record.same)
-	if len(records) > 0 {
-		return l.write(records)
+	left := slices.DeleteFunc(slices.Clone(records), func(r Record) bool { return slices.ContainsFunc(undone, r.same) })
+	if len(left) > 0 && len(left) == len(records) {
+		return nil
+	}
+	if len(left) > 0 {
+		return l.write(left)
 	}
 	if err := l.remove(); err != nil {
 		return fmt.Errorf("remove the ledger: %w", err)
