@@ -31,6 +31,8 @@ const (
 	reasonUnreported  = "Unreported"
 )
 
+const messageRevoked = "the machine was revoked"
+
 // conditions are all of the machine's; existing ones are what is written.
 func (c circumstances) conditions(existing []meta.Condition) []meta.Condition {
 	list := []meta.Condition{{Type: v1alpha1.ConditionConnected, Status: meta.ConditionTrue, Reason: reasonConnected}}

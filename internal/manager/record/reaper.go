@@ -7,14 +7,15 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hawser-io/hawser/api/v1alpha1"
 )
 
-// Reaper takes machines out of rotation whose replica died with their stream, and voids the tokens of revoked machines that have no stream
-// anywhere. It runs on the leader alone.
+// Reaper does for machines without a stream what a Recorder does for its own: it takes those out of rotation whose replica died, and sees to it
+// that revoked ones have no tokens and are known as such. It runs on the leader alone.
 type Reaper struct {
 	recorder *Recorder
 	machines func(ctx context.Context) ([]v1alpha1.Machine, error)
@@ -93,10 +94,8 @@ func (r *Reaper) round(ctx context.Context) (time.Duration, error) {
 	var errs []error
 	for i := range machines {
 		machine := &machines[i]
-		if machine.Spec.Revoked && !r.voided[machine.UID] {
-			err := r.recorder.Tokens.Revoke(ctx, client.ObjectKeyFromObject(machine))
-			r.voided[machine.UID] = err == nil
-			errs = append(errs, err)
+		if machine.Spec.Revoked {
+			errs = append(errs, r.expel(ctx, machine))
 		}
 		connection := machine.Status.Connection
 		if connection == nil || managers[connection.Manager] {
@@ -108,7 +107,7 @@ func (r *Reaper) round(ctx context.Context) (time.Duration, error) {
 		}
 		left := r.recorder.Grace - now.Sub(since)
 		if left <= 0 {
-			err := r.recorder.abandon(ctx, machine)
+			err := r.recorder.takeOut(ctx, machine, reasonManagerLost, "manager "+connection.Manager+", which had the agent's stream, is gone")
 			errs = append(errs, err)
 			if err == nil {
 				continue
@@ -124,32 +123,44 @@ func (r *Reaper) round(ctx context.Context) (time.Duration, error) {
 	return next, errors.Join(errs...)
 }
 
-// abandon writes that nobody holds the machine's stream, unless another replica has taken it up. As in retire the entry is first: while the
-// status names the lost session, the next round finds it again. A replica that takes the stream up meanwhile sees the entry change, and
-// puts it right.
-func (r *Recorder) abandon(ctx context.Context, seen *v1alpha1.Machine) error {
-	key := client.ObjectKeyFromObject(seen)
-	machine, err := r.liveMachine(ctx, key, seen.UID)
-	if err != nil || machine == nil {
-		return err
-	}
-	connection := machine.Status.Connection
-	if connection == nil || connection.Session != seen.Status.Connection.Session {
-		return nil
-	}
-	before := machine.DeepCopy()
-	disconnect(&machine.Status, machine.Generation, r.Now(), reasonManagerLost, "manager "+connection.Manager+", which had the agent's stream, is gone")
-	entry, err := r.entry(ctx, machine)
-	if err != nil {
-		return err
-	}
-	if entry != nil {
-		if err := r.writeHealth(ctx, machine, entry, r.Now()); err != nil {
+// expel voids the tokens of a revoked machine, once, and has its status say so; if it has a stream, the replica that holds that does.
+func (r *Reaper) expel(ctx context.Context, machine *v1alpha1.Machine) error {
+	if !r.voided[machine.UID] {
+		if err := r.recorder.Tokens.Revoke(ctx, client.ObjectKeyFromObject(machine)); err != nil {
 			return err
 		}
+		r.voided[machine.UID] = true
+	}
+	connected := apimeta.FindStatusCondition(machine.Status.Conditions, v1alpha1.ConditionConnected)
+	if machine.Status.Connection != nil || connected != nil && connected.Reason == reasonRevoked {
+		return nil
+	}
+	return r.recorder.takeOut(ctx, machine, reasonRevoked, messageRevoked)
+}
+
+// takeOut writes that the machine has no stream, unless a replica has taken one up since it was seen. As in retire the entry is first: while
+// the status names the lost session, the next round finds it again. A replica that takes a stream up meanwhile sees the entry change, and
+// puts it right.
+func (r *Recorder) takeOut(ctx context.Context, seen *v1alpha1.Machine, reason, message string) error {
+	machine, err := r.liveMachine(ctx, client.ObjectKeyFromObject(seen), seen.UID)
+	if err != nil || machine == nil || session(machine) != session(seen) {
+		return err
+	}
+	before := machine.DeepCopy()
+	disconnect(&machine.Status, machine.Generation, r.Now(), reason, message)
+	if err := r.takeEntryOut(ctx, machine); err != nil {
+		return err
 	}
 	if err := r.updateStatus(ctx, before, machine); !apierrors.IsConflict(err) {
 		return err
 	}
 	return nil
+}
+
+// session is the one that a machine's status names, empty if it names none.
+func session(machine *v1alpha1.Machine) string {
+	if machine.Status.Connection == nil {
+		return ""
+	}
+	return machine.Status.Connection.Session
 }

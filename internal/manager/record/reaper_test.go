@@ -94,6 +94,21 @@ func TestMachineThatMovedIsLeftAlone(t *testing.T) {
 	})
 }
 
+// A machine that is revoked while it is away is known to be revoked, and not only to be away.
+func TestMachineIsRevokedWhileItIsAway(t *testing.T) {
+	inWorld(t, func(w *world) {
+		e := w.connect(w.replica("pod-0"), "s1", asItIs)
+		e.Close()
+		w.pass(time.Minute)
+		machine := w.object()
+		w.api.change(machine, func() { machine.Spec.Revoked = true })
+		wake := w.reaper(map[string]bool{"pod-0": true})
+		wake <- struct{}{}
+		w.pass(time.Minute)
+		w.want("revoked", strings.Replace(down("", "Revoked"), " Healthy", " Connected=False(Revoked) Healthy", 1))
+	})
+}
+
 func TestTokensOfARevokedMachineAreVoided(t *testing.T) {
 	inWorld(t, func(w *world) {
 		machine := w.object()
@@ -105,5 +120,7 @@ func TestTokensOfARevokedMachineAreVoided(t *testing.T) {
 		if got := strings.Join(w.api.voided, " "); got != "shop/ratings-vm-1" {
 			t.Errorf("voided %q, want once", got)
 		}
+		w.want("its status says so", "Machine shop/ratings-vm-1 Connected=False(Revoked) Healthy=False(Revoked) Ready=False(Revoked)")
+		w.wantWrites("its status, once", 1)
 	})
 }

@@ -52,7 +52,7 @@ func (r *Recorder) reconcile(ctx context.Context, key types.NamespacedName) erro
 func (r *Recorder) retire(ctx context.Context, machine *v1alpha1.Machine, c circumstances) error {
 	before := machine.DeepCopy()
 	machine.Status = c.status(machine)
-	if err := r.writeEntry(ctx, machine, c); err != nil {
+	if err := r.takeEntryOut(ctx, machine); err != nil {
 		return err
 	}
 	if machine.Spec.Revoked {

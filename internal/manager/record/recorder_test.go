@@ -8,6 +8,7 @@ import (
 	"time"
 
 	clientnetworking "istio.io/client-go/pkg/apis/networking/v1"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -224,7 +225,12 @@ func TestForeignEntryIsNotTouched(t *testing.T) {
 		if err := w.api.Create(t.Context(), foreign); err != nil {
 			t.Fatal(err)
 		}
-		w.connect(w.replica("pod-0"), "s1", asItIs)
+		e := w.connect(w.replica("pod-0"), "s1", asItIs)
+		e.Close()
+		w.pass(time.Minute)
+		if c := apimeta.FindStatusCondition(w.object().Status.Conditions, v1alpha1.ConditionConnected); c == nil || c.Reason != "StreamLost" {
+			t.Errorf("the lost machine is %v", c)
+		}
 		if got := w.entry(); got.Spec.Address != "192.0.2.9" || len(got.Status.Conditions) != 0 {
 			t.Errorf("entry %v %v", &got.Spec, &got.Status)
 		}

@@ -43,7 +43,7 @@ func (c circumstances) status(machine *v1alpha1.Machine) v1alpha1.MachineStatus 
 	s := *machine.Status.DeepCopy()
 	switch {
 	case machine.Spec.Revoked:
-		disconnect(&s, machine.Generation, c.now, reasonRevoked, "the machine was revoked")
+		disconnect(&s, machine.Generation, c.now, reasonRevoked, messageRevoked)
 		return s
 	case c.gone:
 		disconnect(&s, machine.Generation, c.now, reasonStreamLost, "the agent has no stream to a manager")

@@ -2,6 +2,7 @@ package record
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"time"
@@ -35,7 +36,7 @@ func (r *Recorder) writeEntry(ctx context.Context, machine *v1alpha1.Machine, c 
 	if err != nil {
 		return err
 	}
-	if c.group != nil && c.address != "" && !c.gone {
+	if c.group != nil && c.address != "" {
 		if entry, err = r.writeEntrySpec(ctx, machine, entry, c); err != nil {
 			return err
 		}
@@ -46,7 +47,22 @@ func (r *Recorder) writeEntry(ctx context.Context, machine *v1alpha1.Machine, c 
 	return r.writeHealth(ctx, machine, entry, c.now)
 }
 
-// entry returns a copy of the machine's WorkloadEntry, nil if there is none.
+// takeEntryOut makes the machine's entry, if it has one, say what the Machine's status does: that it takes no traffic.
+func (r *Recorder) takeEntryOut(ctx context.Context, machine *v1alpha1.Machine) error {
+	entry, err := r.entry(ctx, machine)
+	if errors.Is(err, errForeign) {
+		return nil
+	}
+	if err != nil || entry == nil {
+		return err
+	}
+	return r.writeHealth(ctx, machine, entry, r.Now())
+}
+
+// errForeign: the entry of the machine's name is not the machine's.
+var errForeign = errors.New("is not Hawser's")
+
+// entry returns a copy of the machine's WorkloadEntry, nil if there is none, errForeign if it is somebody else's.
 func (r *Recorder) entry(ctx context.Context, machine *v1alpha1.Machine) (*clientnetworking.WorkloadEntry, error) {
 	key := client.ObjectKeyFromObject(machine)
 	entry := &clientnetworking.WorkloadEntry{}
@@ -61,7 +77,7 @@ func (r *Recorder) entry(ctx context.Context, machine *v1alpha1.Machine) (*clien
 	case err != nil:
 		return nil, fmt.Errorf("read WorkloadEntry %s: %w", key, err)
 	case entry.Labels[v1alpha1.LabelManagedBy] != v1alpha1.ManagedBy:
-		return nil, fmt.Errorf("WorkloadEntry %s is in the way of the machine of that name and is not Hawser's: rename or delete it", key)
+		return nil, fmt.Errorf("WorkloadEntry %s is in the way of the machine of that name and %w: rename or delete it", key, errForeign)
 	}
 	return entry, nil
 }
