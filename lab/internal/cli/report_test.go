@@ -49,7 +49,6 @@ func TestRefusals(t *testing.T) {
 		"cp without NAME": {[]string{"vm", "cp", "/etc/hosts", "/root"}, "NAME:PATH"},
 		"both directions": {[]string{"link", "cut", "x", "--from", "--to"}, "give neither"},
 		"unknown command": {[]string{"fly"}, "unknown command"},
-		"no binary":       {[]string{"image", "push", "a:b"}, "binary"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			layout := sandbox.DefaultLayout()
