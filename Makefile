@@ -44,9 +44,7 @@ lab-machines: prerequisites-lab ## Tests of the lab's machines and networks on t
 
 .PHONY: e2e
 e2e: prerequisites-lab build packages ## End-to-end scenarios in the lab (root)
-	@scripts/demo --quiet
-	@scripts/machinetest
-	@go test -tags e2e -count=1 -timeout 40m -v ./test/e2e/...
+	@scripts/e2e
 
 .PHONY: bench
 bench: prerequisites-lab build packages ## Figures, one JSON line each: make bench NAME=join (or memory)

@@ -42,6 +42,9 @@ func (a *app) up(ctx context.Context, without []string) error {
 	if err != nil {
 		return err
 	}
+	if current.Phase == sandbox.Up {
+		return a.printReport(current)
+	}
 	if current.Phase == phaseDown || current.Phase == sandbox.Failed {
 		setup, err := a.prepare(ctx, without, lines)
 		if err != nil {
