@@ -99,7 +99,7 @@ func checkRules(f Facts, need Need) []Problem {
 		return nil
 	case f.NFTables == "" && f.IPTables == "":
 		return []Problem{{NoTrafficRules, "the host has neither nftables nor iptables to lead traffic through the proxy", "nft, iptables",
-			"install one of them (apt-get install nftables, dnf install nftables), or switch interception off in the MachinePolicy"}}
+			"install one of them (apt-get install nftables, dnf install nftables)"}}
 	case f.RulesDenied != "":
 		return []Problem{{NoTrafficRules, "the kernel does not let this host set packet filter rules: " + f.RulesDenied, "nf_tables",
 			"load the kernel module nf_tables, or give the container CAP_NET_ADMIN"}}
