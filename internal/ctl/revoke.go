@@ -19,8 +19,11 @@ func (t *tool) revokeCommand() *cobra.Command {
 		Aliases: []string{"vm"},
 		Short:   "Cut a machine off from the mesh, at once and for good",
 		Long: "Ends a machine's membership: the manager cuts its connection, takes it out of rotation, and refuses its certificate and its\n" +
-			"key from now on. This cannot be taken back; the host can join again once the Machine object is deleted. The workload\n" +
-			"certificate that its proxy holds already stays valid until it expires, 24 hours at most: Istio cannot revoke it.",
+			"key from now on. The host itself is not touched. This cannot be taken back; once the Machine object is deleted the agent puts\n" +
+			"its host back, and the host can join again.\n\n" +
+			"Istio cannot revoke the workload certificate that the machine's proxy holds already: it is valid until it expires, 24 hours\n" +
+			"by default, and whoever holds it can have istiod renew it. If the machine is in wrong hands, give the group another\n" +
+			"ServiceAccount and deny the old one with an AuthorizationPolicy.",
 		Example:           "  hawser revoke machine ratings-vm-1 -n shop",
 		Args:              arguments(1, 1, "machine"),
 		ValidArgsFunction: t.completeNames(cluster.Machines()),
@@ -33,7 +36,7 @@ func (t *tool) revokeCommand() *cobra.Command {
 				return err
 			}
 			fmt.Fprintf(t.Out, "machine %s/%s revoked\n", namespace, args[0])
-			fmt.Fprintf(t.ErrOut, "To forget it, so that the host can join again: kubectl delete machine -n %s %s\n", namespace, args[0])
+			fmt.Fprintf(t.ErrOut, "To have its agent put the host back, and to let the host join again: kubectl delete machine -n %s %s\n", namespace, args[0])
 			return nil
 		},
 	}

@@ -114,53 +114,6 @@ func TestOneTokenTwoReplicas(t *testing.T) {
 	}
 }
 
-func TestRevokedAndDeletedMachines(t *testing.T) {
-	c := newCluster(t)
-	ctx, cancel := context.WithTimeout(context.Background(), 4*patience)
-	defer cancel()
-	m := c.manager("manager-0")
-	pin, _ := c.info()
-	streams := map[string]hawserv1.MachineService_SyncClient{}
-	hosts := map[string]*host{}
-	for _, name := range []string{"revoked", "deleted"} {
-		vm := c.host(name, pin)
-		if err := vm.join(ctx, m, c.token(pin)); err != nil {
-			t.Fatal(err)
-		}
-		hosts[name] = vm
-		streams[name] = vm.sync(ctx, m, "")
-		generation := nextState(t, streams[name]).GetGeneration()
-		if err := streams[name].Send(&hawserv1.SyncRequest{Message: &hawserv1.SyncRequest_Report{Report: vm.report(generation)}}); err != nil {
-			t.Fatal(err)
-		}
-		c.eventually(name+" takes traffic", func() bool { return c.health(name) == "True" })
-	}
-
-	revoke := client.RawPatch(client.Merge.Type(), []byte(`{"spec": {"revoked": true}}`))
-	if err := c.client.Patch(ctx, &v1alpha1.Machine{ObjectMeta: meta.ObjectMeta{Namespace: "shop", Name: "revoked"}}, revoke); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := streams["revoked"].Recv(); !is(err, refusal.MachineRevoked) {
-		t.Errorf("the revoked machine's stream ended with %v", err)
-	}
-	c.eventually("the revoked machine is out of rotation", func() bool { return c.health("revoked") == "False" })
-	c.eventually("its tokens are void", func() bool { return c.secretGone("revoked") })
-	if err := hosts["revoked"].join(ctx, m, c.token(pin)); !is(err, refusal.MachineRevoked) {
-		t.Errorf("the revoked machine joined again: %v", err)
-	}
-
-	if err := c.client.Delete(ctx, &v1alpha1.Machine{ObjectMeta: meta.ObjectMeta{Namespace: "shop", Name: "deleted"}}); err != nil {
-		t.Fatal(err)
-	}
-	if response, err := streams["deleted"].Recv(); response.GetRemoved() == nil {
-		t.Errorf("the deleted machine was told %v, %v", response, err)
-	}
-	if _, err := streams["deleted"].Recv(); !errors.Is(err, io.EOF) {
-		t.Errorf("the deleted machine's stream ended with %v", err)
-	}
-	c.eventually("the deleted machine has no entry", func() bool { return c.health("deleted") == "none" })
-}
-
 func nextState(t *testing.T, stream hawserv1.MachineService_SyncClient) *hawserv1.DesiredState {
 	t.Helper()
 	for {

@@ -132,11 +132,14 @@ func numberAt(parts []string, i int) int {
 }
 
 // quoted makes what a host says of itself safe to show: short, printable, recognisable.
-func quoted(text string) string {
+func quoted(text string) string { return fmt.Sprintf("%q", clipped(text)) }
+
+// clipped makes it short.
+func clipped(text string) string {
 	if len(text) > 80 {
 		text = text[:80] + "…"
 	}
-	return fmt.Sprintf("%q", strings.ToValidUTF8(text, "�"))
+	return strings.ToValidUTF8(text, "�")
 }
 
 func addresses(host *hawserv1.HostFacts) string {

@@ -84,7 +84,7 @@ func NewService(options Options) *Service {
 // Enroll takes a host in.
 func (s *Service) Enroll(ctx context.Context, request *hawserv1.EnrollRequest) (*hawserv1.EnrollResponse, error) {
 	response, err := s.enroll(ctx, request)
-	attributes := []any{"hostname", quoted(request.GetHost().GetHostname())}
+	attributes := []any{"hostname", clipped(request.GetHost().GetHostname())}
 	if token, err := jointoken.Parse(request.GetToken()); err == nil {
 		attributes = append(attributes, "token", token.ID())
 	}
@@ -144,7 +144,11 @@ func (s *Service) enroll(ctx context.Context, request *hawserv1.EnrollRequest) (
 // Renew gives a machine its next certificate, for the same key.
 func (s *Service) Renew(ctx context.Context, request *hawserv1.RenewRequest) (*hawserv1.RenewResponse, error) {
 	machine, response, err := s.renew(ctx, request)
-	s.note("renew", err, "machine", machine.NamespacedName)
+	var attributes []any
+	if err == nil {
+		attributes = append(attributes, "machine", machine.String())
+	}
+	s.note("renew", err, attributes...)
 	return response, err
 }
 
@@ -197,7 +201,13 @@ func (s *Service) note(method string, err error, attributes ...any) {
 	result := "internal"
 	if r, ok := refusal.FromError(err); ok {
 		result = string(r.Reason)
-		attributes = append(attributes, "reason", r.Reason, "cause", errors.Unwrap(r))
+		attributes = append(attributes, "reason", r.Reason)
+		if cause := errors.Unwrap(r); cause != nil {
+			attributes = append(attributes, "cause", cause)
+		}
+		if machine := r.Attributes["machine"]; machine != "" {
+			attributes = append(attributes, "machine", machine)
+		}
 	}
 	s.Observe(method, result)
 	s.Logger.Warn("machine refused", append(attributes, "method", method, "error", err)...)

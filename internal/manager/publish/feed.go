@@ -2,7 +2,6 @@ package publish
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
@@ -97,7 +96,7 @@ func (f *feed) bring(stream sender) (time.Duration, error) {
 func (f *feed) current(stream sender) (facts.Machine, error) {
 	machine, err := f.service.Callers.Machine(stream.Context())
 	if err != nil {
-		return facts.Machine{}, f.over(stream, err)
+		return facts.Machine{}, dismiss(stream, err)
 	}
 	if machine.UID != f.machine.UID {
 		return facts.Machine{}, refusal.New(refusal.SessionReplaced, "machine", machine.NamespacedName)
@@ -107,12 +106,13 @@ func (f *feed) current(stream sender) (facts.Machine, error) {
 	return machine, nil
 }
 
-// over tells a machine that does not exist any more to leave.
-func (f *feed) over(stream sender, err error) error {
-	if !errors.Is(err, refusal.MachineUnknown) {
+// dismiss tells a machine to leave if the refusal is that it does not exist any more.
+func dismiss(stream sender, err error) error {
+	refused, ok := refusal.FromError(err)
+	if !ok || refused.Reason != refusal.MachineUnknown {
 		return err
 	}
-	removed := &hawserv1.Removed{Reason: "the Machine " + f.machine.String() + " was deleted in Kubernetes"}
+	removed := &hawserv1.Removed{Reason: "the Machine " + refused.Attributes["machine"] + " was deleted in Kubernetes"}
 	if err := stream.Send(&hawserv1.SyncResponse{Message: &hawserv1.SyncResponse_Removed{Removed: removed}}); err != nil {
 		return err
 	}

@@ -20,16 +20,19 @@ const helloPatience = 10 * time.Second
 type syncStream = grpc.BidiStreamingServer[hawserv1.SyncRequest, hawserv1.SyncResponse]
 
 // Sync holds a machine's stream until either side ends it, the certificate ends that it was opened with, or the machine opens another one, is
-// revoked or deleted.
+// revoked or deleted. One that was deleted while it was away is told to leave when it comes back.
 func (s *Service) Sync(stream syncStream) error {
-	machine, err := s.Callers.Machine(stream.Context())
-	if err != nil {
-		return err
+	machine, refused := s.Callers.Machine(stream.Context())
+	if refused != nil && !errors.Is(refused, refusal.MachineUnknown) {
+		return refused
 	}
 	incoming := receive(stream)
 	hello, err := awaitHello(stream.Context(), incoming)
 	if err != nil {
 		return err
+	}
+	if refused != nil {
+		return ending(dismiss(stream, refused))
 	}
 	session := newSession(machine.NamespacedName)
 	var book Record
@@ -53,16 +56,21 @@ func (s *Service) Sync(stream syncStream) error {
 func (s *Service) serve(stream syncStream, incoming <-chan message, session *session, feed *feed) error {
 	for {
 		refresh, err := feed.bring(stream)
-		if over := (*finished)(nil); errors.As(err, &over) {
-			return nil
-		}
 		if err != nil {
-			return err
+			return ending(err)
 		}
 		if err := s.await(stream.Context(), incoming, session, feed, refresh); err != nil {
 			return err
 		}
 	}
+}
+
+// ending is what a stream ends with: a machine that was told to leave is not refused anything.
+func ending(err error) error {
+	if over := (*finished)(nil); errors.As(err, &over) {
+		return nil
+	}
+	return err
 }
 
 // await returns nil when there may be something to send.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"testing"
@@ -117,11 +118,13 @@ func TestCallsThatAreRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, err := c.client.Leave(w.context(), &hawserv1.LeaveRequest{})
 			w.refused(t, "Leave", err, c.want)
-			opened, err := c.client.Sync(w.context())
-			if err == nil {
-				_, err = opened.Recv()
+			if c.want != refusal.MachineUnknown {
+				opened, err := c.client.Sync(w.context())
+				if err == nil {
+					_, err = opened.Recv()
+				}
+				w.refused(t, "Sync", err, c.want)
 			}
-			w.refused(t, "Sync", err, c.want)
 			read, err := c.client.ReadArtifact(w.context(), &hawserv1.ReadArtifactRequest{Sha256: "f11e"})
 			if err == nil {
 				_, err = read.Recv()
@@ -136,6 +139,28 @@ func TestCallsThatAreRefused(t *testing.T) {
 	}
 	if len(w.removed) != 0 {
 		t.Errorf("removed %v", w.removed)
+	}
+}
+
+// A machine that was away while its Machine was deleted leaves when it comes back, as one does that was connected.
+func TestMachineDeletedWhileAwayIsToldToLeave(t *testing.T) {
+	for name, change := range map[string]func(*facts.Machine) bool{
+		"deleted":  func(*facts.Machine) bool { return false },
+		"deleting": func(m *facts.Machine) bool { m.Deleting = true; return true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			s := w.stream(w.joinAnd("vm-1", change), "")
+			if got := s.next(); got != "removed: the Machine shop/vm-1 was deleted in Kubernetes" {
+				t.Errorf("got %q", got)
+			}
+			if _, err := s.Recv(); !errors.Is(err, io.EOF) {
+				t.Errorf("the stream ended with %v", err)
+			}
+			if n := w.hub.Connected(); n != 0 {
+				t.Errorf("%d connected", n)
+			}
+		})
 	}
 }
 
