@@ -3,19 +3,26 @@ package manager
 import (
 	"context"
 	"log/slog"
-	"reflect"
 	"time"
 
 	"github.com/hawser-io/hawser/internal/manager/ca"
-	"github.com/hawser-io/hawser/internal/manager/watch"
+	"github.com/hawser-io/hawser/internal/manager/facts"
 )
 
-// announceRetry is for a write that failed.
-const announceRetry = 5 * time.Second
+// announceAgain is how often the ConfigMap is looked at although no fact has changed: somebody may have deleted or edited it, and people are
+// told that it comes back.
+const announceAgain = 5 * time.Second
+
+// source gives the facts; *watch.Source is one.
+type source interface {
+	Facts() facts.Facts
+	Changed(ctx context.Context) <-chan struct{}
+	Synced() <-chan struct{}
+}
 
 // announcer keeps ConfigMap hawser-info in step with the gateway's address. It runs on the leader alone.
 type announcer struct {
-	source     *watch.Source
+	source     source
 	configMaps ca.ConfigMaps
 	authority  func(ctx context.Context) (*ca.Authority, error)
 	version    string
@@ -37,26 +44,21 @@ func (a *announcer) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var said ca.Announcement
+	again := time.NewTicker(announceAgain)
+	defer again.Stop()
 	for {
-		var again <-chan time.Time
 		say := ca.Announcement{
 			CertificatePEM: authority.CertificatePEM(), Pin: authority.Pin(), Version: a.version,
 			Manager: ca.ManagerAddress(a.source.Facts().Gateways),
 		}
-		if !reflect.DeepEqual(say, said) {
-			if err := ca.Announce(ctx, a.configMaps, say); err == nil {
-				said = say
-			} else if ctx.Err() == nil {
-				a.logger.Warn("how to reach the manager is not announced yet", "error", err)
-				again = time.After(announceRetry)
-			}
+		if err := ca.Announce(ctx, a.configMaps, say); err != nil && ctx.Err() == nil {
+			a.logger.Warn("how to reach the manager is not announced yet", "error", err)
 		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-changed:
-		case <-again:
+		case <-again.C:
 		}
 	}
 }

@@ -183,7 +183,7 @@ func (p *parts) server(ctx context.Context) (*grpc.Server, error) {
 		Hub: p.hub, Facts: p.source.Facts, Callers: callers, Tokens: p.minter, Remove: p.recorder.Remove,
 		OpenFile: func(sha256 string) (publish.File, error) { return p.store.Open(sha256) },
 		Open:     func(session record.Session) publish.Record { return p.recorder.Open(session) },
-		Now:      time.Now, Logger: p.Logger, Meter: p.metrics.meter(),
+		Now:      time.Now, Logger: p.Logger, Version: version.Get().Version, Meter: p.metrics.meter(),
 	}))
 	return server, nil
 }

@@ -59,7 +59,9 @@ type Options struct {
 	Remove func(context.Context, facts.Machine) error
 	Now    func() time.Time
 	Logger *slog.Logger
-	Meter  Meter
+	// Version of the manager.
+	Version string
+	Meter   Meter
 }
 
 // Meter hears what is sent; nil functions hear nothing.
@@ -104,6 +106,11 @@ func (s *Service) Leave(ctx context.Context, _ *hawserv1.LeaveRequest) (*hawserv
 	return &hawserv1.LeaveResponse{}, nil
 }
 
+// invalid refuses what no agent of this version sends.
+func (s *Service) invalid(format string, arguments ...any) error {
+	return refusal.New(refusal.RequestInvalid, "error", fmt.Sprintf(format, arguments...), "version", s.Version)
+}
+
 // piece is the most that one message of a file holds.
 const piece = 256 << 10
 
@@ -122,7 +129,7 @@ func (s *Service) ReadArtifact(request *hawserv1.ReadArtifactRequest, stream grp
 	// Only reads are made: there is nothing that closing could lose.
 	defer func() { _ = file.Close() }()
 	if request.GetOffset() < 0 || request.GetOffset() > file.Size() {
-		return refusal.New(refusal.RequestInvalid, "error", fmt.Sprintf("offset %d is not within the file's %d bytes", request.GetOffset(), file.Size()), "version", "")
+		return s.invalid("offset %d is not within the file's %d bytes", request.GetOffset(), file.Size())
 	}
 	return s.sendFile(stream, file, request.GetOffset())
 }

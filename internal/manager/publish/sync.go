@@ -27,7 +27,7 @@ func (s *Service) Sync(stream syncStream) error {
 		return refused
 	}
 	incoming := receive(stream)
-	hello, err := awaitHello(stream.Context(), incoming)
+	hello, err := s.awaitHello(stream.Context(), incoming)
 	if err != nil {
 		return err
 	}
@@ -130,21 +130,21 @@ func receive(stream syncStream) <-chan message {
 // errClosed: the agent has closed its side, which it does when it stops.
 var errClosed = errors.New("the agent closed the stream")
 
-func awaitHello(ctx context.Context, incoming <-chan message) (*hawserv1.Hello, error) {
+func (s *Service) awaitHello(ctx context.Context, incoming <-chan message) (*hawserv1.Hello, error) {
 	timer := time.NewTimer(helloPatience)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	case <-timer.C:
-		return nil, refusal.New(refusal.RequestInvalid, "error", "the agent opened a stream and did not say hello", "version", "")
+		return nil, s.invalid("the agent opened a stream and did not say hello")
 	case m := <-incoming:
 		if m.err != nil {
 			return nil, m.err
 		}
 		hello := m.request.GetHello()
 		if hello == nil {
-			return nil, refusal.New(refusal.RequestInvalid, "error", "the first message of a stream is not a hello", "version", "")
+			return nil, s.invalid("the first message of a stream is not a hello")
 		}
 		return hello, nil
 	}

@@ -234,8 +234,10 @@ func TestStreamWithoutHello(t *testing.T) {
 	}
 	s := &stream{w, opened}
 	s.send(&hawserv1.SyncRequest{Message: &hawserv1.SyncRequest_Report{Report: &hawserv1.Report{}}})
-	if got := s.next(); !strings.Contains(got, "not a hello") {
-		t.Errorf("got %q", got)
+	_, err = s.Recv()
+	const want = "the request is not valid: the first message of a stream is not a hello: install the agent of the manager's version (0.1.0)"
+	if got := asRefusal(err); got == nil || got.Error() != want {
+		t.Errorf("got %v, want %s", got, want)
 	}
 }
 

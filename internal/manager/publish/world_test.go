@@ -94,7 +94,7 @@ func (w *world) serve() {
 	w.Helper()
 	service := publish.NewService(publish.Options{
 		Hub: w.hub, Facts: w.snapshot, Callers: caller.NewChecker(w.snapshot, w, time.Now), Tokens: w,
-		OpenFile: w.open, Open: w.book.open, Remove: w.remove, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
+		OpenFile: w.open, Open: w.book.open, Remove: w.remove, Now: time.Now, Version: "0.1.0", Logger: slog.New(slog.DiscardHandler),
 	})
 	server := publish.NewServer(ca.NewServing(w.authority).Config())
 	hawserv1.RegisterMachineServiceServer(server, service)
