@@ -58,6 +58,9 @@ func (m *fakeMachine) Converge(_ context.Context, want *hawserv1.DesiredState, t
 func (m *fakeMachine) Restore(context.Context) error {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
+	if m.failure != nil {
+		return m.failure
+	}
 	m.applied, m.restored = "", true
 	return nil
 }
@@ -161,19 +164,21 @@ func (joining) Watch(_ context.Context, see func(local.Status) bool) error {
 	return nil
 }
 
+func (w *world) options() Options {
+	return Options{
+		Store: w.store, Socket: w.socket, Service: w.service,
+		Machine:          func(Connect) (Machine, error) { return w.machine, nil },
+		Readiness:        func(string) string { return w.proxy.URL },
+		ProxyCertificate: func(string) string { return filepath.Join(w.store.Directory(), "identity/cert.pem") },
+		Log:              slog.New(slog.NewTextHandler(w.t.Output(), nil)),
+	}
+}
+
 // run starts the daemon and returns a function that ends it as SIGTERM does and gives its error.
 func (w *world) run() (stop func() error) {
 	ctx, cancel := context.WithCancel(w.t.Context())
 	done := make(chan error, 1)
-	go func() {
-		done <- Run(ctx, Options{
-			Store: w.store, Socket: w.socket, Service: w.service,
-			Machine:          func(Connect) (Machine, error) { return w.machine, nil },
-			Readiness:        func(string) string { return w.proxy.URL },
-			ProxyCertificate: func(string) string { return filepath.Join(w.store.Directory(), "identity/cert.pem") },
-			Log:              slog.New(slog.NewTextHandler(w.t.Output(), nil)),
-		})
-	}()
+	go func() { done <- Run(ctx, w.options()) }()
 	return sync.OnceValue(func() error {
 		cancel()
 		return <-done

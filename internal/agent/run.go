@@ -31,6 +31,9 @@ func Run(ctx context.Context, options Options) error {
 	if err != nil {
 		return err
 	}
+	if reason := d.enrollment.Removed; reason != "" {
+		return d.withdraw(context.WithoutCancel(ctx), reason)
+	}
 	listener, err := local.Listen(options.Socket)
 	if err != nil {
 		return err
@@ -129,7 +132,16 @@ func (d *daemon) stop(ctx context.Context, group *errgroup.Group, end func(), re
 	if !removed {
 		return nil
 	}
+	return d.withdraw(ctx, reason)
+}
+
+// withdraw puts the host back. That it is to be is kept first: an agent that is started again after a failure goes on with it.
+func (d *daemon) withdraw(ctx context.Context, reason string) error {
 	d.options.Log.Warn("the manager has removed this machine: putting the host back", "reason", reason)
+	d.enrollment.Removed = reason
+	if err := d.options.Store.KeepEnrollment(d.enrollment); err != nil {
+		return err
+	}
 	if err := d.machine.Restore(ctx); err != nil {
 		return fmt.Errorf("put the host back after the machine was removed: %w; run `hawser-agent leave`", err)
 	}

@@ -186,6 +186,31 @@ func TestRemovedMachineLeaves(t *testing.T) {
 	}
 }
 
+// A removal that was cut off goes on when the agent is started again. It must not become a member again meanwhile.
+func TestRemovalIsFinishedAfterAFailure(t *testing.T) {
+	w := newWorld(t)
+	w.manager.Desire(state("g1"))
+	stop := w.run()
+	w.manager.Await(t, 0, `applied="g1"`)
+	w.machine.fail(errors.New("the disk is read-only"))
+	w.manager.Remove("the Machine was deleted")
+	w.awaitGone()
+	if err := stop(); err == nil || !strings.Contains(err.Error(), "the disk is read-only") {
+		t.Errorf("got %v", err)
+	}
+	before := w.manager.Events()
+	w.machine.mend()
+	if err := Run(t.Context(), w.options()); err != nil {
+		t.Error(err)
+	}
+	if w.manager.Events() != before {
+		t.Errorf("it went to the manager again:\n%s", w.manager.Events())
+	}
+	if w.machine.String() != "applied= token=token-g1 restored=true" || !w.service.retired.Load() {
+		t.Errorf("machine %s, retired %v", w.machine, w.service.retired.Load())
+	}
+}
+
 // awaitGone returns once no agent answers on the socket.
 func (w *world) awaitGone() {
 	w.t.Helper()

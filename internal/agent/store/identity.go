@@ -27,6 +27,8 @@ type Enrollment struct {
 	Joined    time.Time `json:"joined"`
 	// Completed is when join saw the machine ready; zero while a join has still to be finished.
 	Completed time.Time `json:"completed,omitzero"`
+	// Removed is why the manager has removed the machine; the host is then to be put back, and nothing else.
+	Removed string `json:"removed,omitempty"`
 }
 
 // Ref is the machine's name on the wire.
