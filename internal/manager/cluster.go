@@ -17,6 +17,7 @@ import (
 	"github.com/hawser-io/hawser/internal/manager/confine"
 	"github.com/hawser-io/hawser/internal/manager/enroll"
 	"github.com/hawser-io/hawser/internal/manager/facts"
+	"github.com/hawser-io/hawser/internal/manager/istiotoken"
 	"github.com/hawser-io/hawser/internal/manager/watch"
 )
 
@@ -27,9 +28,10 @@ type objects struct {
 }
 
 var (
-	_ enroll.Tokens   = objects{}
-	_ enroll.Machines = objects{}
-	_ caller.Machines = objects{}
+	_ enroll.Tokens       = objects{}
+	_ enroll.Machines     = objects{}
+	_ caller.Machines     = objects{}
+	_ istiotoken.Machines = objects{}
 )
 
 func (o objects) Token(ctx context.Context, key types.NamespacedName) (*v1alpha1.JoinToken, error) {

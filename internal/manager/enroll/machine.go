@@ -88,7 +88,8 @@ func (s *Service) settle(ctx context.Context, candidate facts.Machine, host *haw
 	return nil, busy(fmt.Sprintf("keep machine %s", candidate.NamespacedName), errors.New("it changes all the time"))
 }
 
-// rekey gives the name to another key. What the former host has got of the mesh is voided first, so that it cannot go on beside this one.
+// rekey gives the name to another key. What the former host has got of the mesh is voided, so that it cannot go on beside this one: before, as the
+// change may be the last that is done, and after, as the former host can get a token until then.
 func (s *Service) rekey(ctx context.Context, existing *v1alpha1.Machine, spec v1alpha1.MachineSpec) (*v1alpha1.Machine, error) {
 	key := types.NamespacedName{Namespace: existing.Namespace, Name: existing.Name}
 	if err := s.IstioTokens.Revoke(ctx, key); err != nil {
@@ -96,7 +97,10 @@ func (s *Service) rekey(ctx context.Context, existing *v1alpha1.Machine, spec v1
 	}
 	changed := existing.DeepCopy()
 	changed.Spec.KeyFingerprint, changed.Spec.MachineID = spec.KeyFingerprint, spec.MachineID
-	return changed, s.Machines.UpdateMachine(ctx, changed)
+	if err := s.Machines.UpdateMachine(ctx, changed); err != nil {
+		return nil, err
+	}
+	return changed, s.IstioTokens.Revoke(ctx, key)
 }
 
 func newMachine(candidate facts.Machine, host *hawserv1.HostFacts) *v1alpha1.Machine {

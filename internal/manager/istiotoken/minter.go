@@ -2,6 +2,7 @@ package istiotoken
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -20,15 +21,21 @@ import (
 // Audience that istiod accepts tokens of (istio.io/istio, pkg/security: TrustedAudiences).
 const Audience = "istio-ca"
 
+// Machines reads Machine objects from the API server itself, not from a cache that may lag.
+type Machines interface {
+	Machine(ctx context.Context, key types.NamespacedName) (facts.Machine, error)
+}
+
 // Minter mints tokens. It keeps nothing and may be used from many goroutines.
 type Minter struct {
 	secrets  v1.SecretsGetter
 	accounts v1.ServiceAccountsGetter
+	machines Machines
 }
 
 // NewMinter makes a Minter that uses the client's right to create Secrets and ServiceAccounts' tokens.
-func NewMinter(client v1.CoreV1Interface) *Minter {
-	return &Minter{secrets: client, accounts: client}
+func NewMinter(client v1.CoreV1Interface, machines Machines) *Minter {
+	return &Minter{secrets: client, accounts: client, machines: machines}
 }
 
 // SecretName is the name of the Secret that a machine's tokens are bound to.
@@ -39,6 +46,9 @@ func SecretName(machine string) string { return "hawser-machine-" + machine }
 func (m *Minter) Mint(ctx context.Context, machine facts.Machine, serviceAccount string) (*hawserv1.IstioToken, error) {
 	secret, err := m.ensureSecret(ctx, machine)
 	if err != nil {
+		return nil, err
+	}
+	if err := m.current(ctx, machine); err != nil {
 		return nil, err
 	}
 	seconds := int64(Lifetime / time.Second)
@@ -63,9 +73,32 @@ func (m *Minter) Mint(ctx context.Context, machine facts.Machine, serviceAccount
 	return &hawserv1.IstioToken{Token: granted.Status.Token, Expiry: granted.Status.ExpirationTimestamp.Unix()}, nil
 }
 
-// Revoke voids all tokens of a machine by deleting the Secret that they are bound to. It is no error if there is none.
+// current makes sure that the machine may have a token now. It comes after the Secret: who revokes a machine deletes the Secret afterwards, so
+// that it finds either this one, or is seen here.
+func (m *Minter) current(ctx context.Context, machine facts.Machine) error {
+	now, err := m.machines.Machine(ctx, machine.NamespacedName)
+	switch {
+	case err != nil:
+		return fmt.Errorf("look up machine %s before it gets a token: %w", machine.NamespacedName, err)
+	case now.UID != machine.UID || now.KeyFingerprint != machine.KeyFingerprint || now.Deleting:
+		return fmt.Errorf("machine %s is not the one any more that asks for a token", machine.NamespacedName)
+	case now.Revoked:
+		return errors.Join(fmt.Errorf("machine %s was revoked", machine.NamespacedName), m.Revoke(ctx, machine.NamespacedName))
+	}
+	return nil
+}
+
+// Revoke voids all tokens of a machine by deleting the Secret that they are bound to. It is no error if there is none, and one that is not
+// Hawser's stays.
 func (m *Minter) Revoke(ctx context.Context, machine types.NamespacedName) error {
-	err := m.secrets.Secrets(machine.Namespace).Delete(ctx, SecretName(machine.Name), meta.DeleteOptions{})
+	secrets := m.secrets.Secrets(machine.Namespace)
+	secret, err := secrets.Get(ctx, SecretName(machine.Name), meta.GetOptions{})
+	if err == nil {
+		if secret.Labels[v1alpha1.LabelManagedBy] != v1alpha1.ManagedBy {
+			return nil
+		}
+		err = secrets.Delete(ctx, secret.Name, meta.DeleteOptions{})
+	}
 	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("delete Secret %s/%s to void the tokens of the machine: %w", machine.Namespace, SecretName(machine.Name), err)
 	}

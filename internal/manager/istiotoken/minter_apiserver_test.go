@@ -10,10 +10,8 @@ import (
 	authentication "k8s.io/api/authentication/v1"
 	core "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
-	"github.com/hawser-io/hawser/internal/manager/facts"
 	"github.com/hawser-io/hawser/internal/manager/istiotoken"
 	"github.com/hawser-io/hawser/internal/manager/managertest"
 )
@@ -26,8 +24,9 @@ func TestMinter(t *testing.T) {
 	if _, err := client.CoreV1().ServiceAccounts("default").Create(t.Context(), &core.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "ratings"}}, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	minter := istiotoken.NewMinter(client.CoreV1())
 	vm := machine("vm-1", "11111111-0000-4000-8000-000000000001")
+	now := having(vm, machine("vm-2", "u"))
+	minter := istiotoken.NewMinter(client.CoreV1(), now)
 	token, err := minter.Mint(t.Context(), vm, "ratings")
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +66,9 @@ func TestMinter(t *testing.T) {
 		}
 	})
 	t.Run("machine_joined_anew_voids_the_earlier_ones_tokens", func(t *testing.T) {
-		fresh, err := minter.Mint(t.Context(), machine("vm-1", "22222222-0000-4000-8000-000000000002"), "ratings")
+		anew := machine("vm-1", "22222222-0000-4000-8000-000000000002")
+		now.known[anew.String()] = anew
+		fresh, err := minter.Mint(t.Context(), anew, "ratings")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,10 +97,6 @@ func TestMinter(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
-}
-
-func machine(name string, uid types.UID) facts.Machine {
-	return facts.Machine{NamespacedName: types.NamespacedName{Namespace: "default", Name: name}, UID: uid, Group: "ratings"}
 }
 
 func review(t *testing.T, client kubernetes.Interface, token string, audiences ...string) authentication.TokenReviewStatus {
