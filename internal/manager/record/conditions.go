@@ -23,6 +23,7 @@ const (
 	reasonNotReady   = "ProxyNotReady"
 	reasonNoAddress  = "NoAddress"
 	reasonNoGroup    = "GroupNotFound"
+	reasonEntryTaken = "EntryTaken"
 	reasonRevoked    = "Revoked"
 	reasonStreamLost = "StreamLost"
 	// reasonManagerLost: the replica that held the stream is gone, and the agent has not come to another one.
@@ -77,6 +78,8 @@ func (c circumstances) healthy() meta.Condition {
 	switch {
 	case c.group == nil:
 		return no(reasonNoGroup, "the WorkloadGroup does not exist")
+	case c.entryTaken:
+		return no(reasonEntryTaken, "the WorkloadEntry of the machine's name is not Hawser's: rename or delete it")
 	case c.report.GetDraining():
 		return no(reasonDraining, "the machine is about to stop, reboot or leave")
 	case !c.report.GetProxy().GetReady():

@@ -90,12 +90,13 @@ func (r *Reaper) round(ctx context.Context) (time.Duration, error) {
 		return 0, fmt.Errorf("list the machines: %w", err)
 	}
 	now, next := r.recorder.Now(), time.Duration(0)
-	suspects := map[string]time.Time{}
+	suspects, voided := map[string]time.Time{}, map[types.UID]bool{}
 	var errs []error
 	for i := range machines {
 		machine := &machines[i]
 		if machine.Spec.Revoked {
 			errs = append(errs, r.expel(ctx, machine))
+			voided[machine.UID] = r.voided[machine.UID]
 		}
 		connection := machine.Status.Connection
 		if connection == nil || managers[connection.Manager] {
@@ -119,7 +120,7 @@ func (r *Reaper) round(ctx context.Context) (time.Duration, error) {
 			next = left
 		}
 	}
-	r.suspects = suspects
+	r.suspects, r.voided = suspects, voided
 	return next, errors.Join(errs...)
 }
 

@@ -2,6 +2,7 @@ package record
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -40,11 +41,20 @@ func (r *Recorder) reconcile(ctx context.Context, key types.NamespacedName) erro
 	if c.gone {
 		return r.retire(ctx, machine, c)
 	}
+	entry, taken := r.entry(ctx, machine)
+	if taken != nil && !errors.Is(taken, errForeign) {
+		return taken
+	}
+	c.entryTaken = taken != nil
 	if err := r.writeStatus(ctx, machine, c); err != nil {
 		return err
 	}
 	r.claim(o)
-	return r.writeEntry(ctx, machine, c)
+	if taken != nil {
+		// The cache does not show entries of others: whether it is still there is seen by the next attempt.
+		return taken
+	}
+	return r.writeEntry(ctx, machine, entry, c)
 }
 
 // retire takes a machine out that has no stream, or must have none. Its entry is first and its status last: as long as that names the

@@ -226,6 +226,7 @@ func TestForeignEntryIsNotTouched(t *testing.T) {
 			t.Fatal(err)
 		}
 		e := w.connect(w.replica("pod-0"), "s1", asItIs)
+		w.want("the name is taken", "Machine shop/ratings-vm-1 on pod-0 by s1 Healthy=False(EntryTaken) Ready=False(EntryTaken)\nWorkloadEntry shop/ratings-vm-1 192.0.2.9")
 		e.Close()
 		w.pass(time.Minute)
 		if c := apimeta.FindStatusCondition(w.object().Status.Conditions, v1alpha1.ConditionConnected); c == nil || c.Reason != "StreamLost" {
@@ -234,6 +235,12 @@ func TestForeignEntryIsNotTouched(t *testing.T) {
 		if got := w.entry(); got.Spec.Address != "192.0.2.9" || len(got.Status.Conditions) != 0 {
 			t.Errorf("entry %v %v", &got.Spec, &got.Status)
 		}
+		if err := w.api.Delete(t.Context(), foreign); err != nil {
+			t.Fatal(err)
+		}
+		w.connect(w.replica("pod-0"), "s1", asItIs)
+		w.pass(time.Minute)
+		w.want("it is free", machineUp)
 	})
 }
 

@@ -22,6 +22,8 @@ type circumstances struct {
 	policy facts.Policy
 	// address that callers use, empty if there is none that can be used.
 	address string
+	// entryTaken: the WorkloadEntry of the machine's name is somebody else's.
+	entryTaken bool
 	// gone: there is no stream, and there has been none for the grace; or there must be none.
 	gone bool
 }

@@ -30,12 +30,10 @@ const annotationHealthChecks = "proxy.istio.io/health-checks-enabled"
 // conditionHealthy is the type of istiod's condition (pilot/pkg/model/status).
 const conditionHealthy = "Healthy"
 
-// writeEntry makes the machine's WorkloadEntry so. A new one comes without a condition, which istiod takes for unhealthy.
-func (r *Recorder) writeEntry(ctx context.Context, machine *v1alpha1.Machine, c circumstances) error {
-	entry, err := r.entry(ctx, machine)
-	if err != nil {
-		return err
-	}
+// writeEntry makes the machine's WorkloadEntry so; entry is the one that is there, nil if there is none. A new one comes without a condition,
+// which istiod takes for unhealthy.
+func (r *Recorder) writeEntry(ctx context.Context, machine *v1alpha1.Machine, entry *clientnetworking.WorkloadEntry, c circumstances) error {
+	var err error
 	if c.group != nil && c.address != "" {
 		if entry, err = r.writeEntrySpec(ctx, machine, entry, c); err != nil {
 			return err
