@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -242,13 +243,14 @@ func (artifacts) ReadArtifact(_ context.Context, _ string, offset int64) (io.Rea
 	return io.NopCloser(bytes.NewReader(compressed()[offset:])), nil
 }
 
-func compressed() []byte {
-	encoder, err := zstd.NewWriter(nil)
+// compressed is made once: encoders are large, and thousands of crashes need it.
+var compressed = sync.OnceValue(func() []byte {
+	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
 	if err != nil {
 		panic(err)
 	}
 	return encoder.EncodeAll([]byte(envoy), nil)
-}
+})
 
 // desired is what plantest has, with files that can be fetched and a library that every host has.
 func desired() *hawserv1.DesiredState {

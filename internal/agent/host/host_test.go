@@ -148,7 +148,7 @@ func TestKilledAnywhere(t *testing.T) {
 			for n, cut := 0, "none"; cut != ""; n += stride {
 				in(func(m *fakeMachine) {
 					cut = m.crashAt(n, func() { m.converge() })
-					if n%2 == 0 {
+					if n%4 == 0 {
 						m.converge()
 						m.want(joined, "join cut off before %q, finished", cut)
 					}

@@ -105,7 +105,7 @@ func TestMachine_KilledAnywhere(t *testing.T) {
 		{"between steps of a join", "join", "step: ", 0, 1, 35},
 		{"within steps of a join", "join", "", 5, 23, 10},
 		{"between steps of a restoration", "restore", "undo: ", 0, 1, 30},
-		{"within steps of a restoration", "restore", "", 5, 29, 10},
+		{"within steps of a restoration", "restore", "", 5, 13, 8},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := fresh(t, served, reached)

@@ -123,3 +123,27 @@ func TestMachine_ChangesOnlyWhatChanged(t *testing.T) {
 	m.want("nft list tables | grep -c istio-proxy", "0\n(exit status 1)")
 	m.want("grep -c Hawser /etc/resolv.conf", "0\n(exit status 1)")
 }
+
+// TestMachine_LeavesWithoutANetwork restores while no packet gets anywhere, not even within the machine.
+func TestMachine_LeavesWithoutANetwork(t *testing.T) {
+	proxy, served := version("1.0")
+	m := fresh(t, served, reached)
+	before, rules := files(t), m.rules()
+	m.converge(desired(proxy))
+	t.Cleanup(func() { m.shell("nft delete table inet cut") })
+	m.shell(`nft add table inet cut
+		for hook in input output; do nft add chain inet cut $hook "{ type filter hook $hook priority -400; policy drop; }"; done`)
+	m.want("timeout 1 getent ahostsv4 only-on-host | wc -l", "0")
+	started := time.Now()
+	m.restore()
+	if took := time.Since(started); took > 10*time.Second {
+		t.Errorf("leaving took %s", took)
+	}
+	if after := files(t); after != before {
+		t.Errorf("the files are not as they were:\n%s", difference(before, after))
+	}
+	m.shell("nft delete table inet cut")
+	if after := m.rules(); after != rules {
+		t.Errorf("the rules are not as they were:\n%s", difference(rules, after))
+	}
+}
