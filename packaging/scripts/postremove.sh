@@ -13,7 +13,7 @@ esac
 
 case "$1" in
 purge | 0)
-	rm -rf /run/hawser
+	rm -rf /run/hawser /run/hawser-proxy
 	# The user goes only if it is the one that this package made.
 	if [ "$(getent passwd istio-proxy | cut -d: -f3,5)" = '1337:Istio proxy of Hawser' ]; then
 		userdel istio-proxy 2>/dev/null || true

@@ -4,8 +4,10 @@ package e2e
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -111,16 +113,41 @@ func repeat(ts *testscript.TestScript, neg bool, args []string, decide outcome) 
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for runs := 1; ; runs++ {
-		err := ts.Exec(name, argv...)
-		matched := err == nil && pattern.MatchString(ts.ReadFile("stdout"))
+		out, err := quietly(ts, name, argv)
+		matched := err == nil && pattern.MatchString(out)
 		if done, failure := decide(matched, time.Since(start) > duration); failure != "" {
-			ts.Fatalf("%s: %s within %s (%d runs); last: %v", strings.Join(args[1:], " "), failure, duration, runs, err)
+			ts.Fatalf("%s: %s within %s (%d runs); last: %v\n%s", strings.Join(args[1:], " "), failure, duration, runs, err, out)
 		} else if done {
 			ts.Logf("%s after %s", strings.Join(args[2:], " "), time.Since(start).Round(time.Millisecond))
 			return
 		}
 		<-tick.C
 	}
+}
+
+// quietly runs a command without a word in the log, which would be long after a hundred runs.
+func quietly(ts *testscript.TestScript, name string, argv []string) (string, error) {
+	path, err := findIn(ts.Getenv("PATH"), name)
+	ts.Check(err)
+	command := exec.Command(path, argv...)
+	command.Dir = ts.Getenv("WORK")
+	for _, variable := range []string{"PATH", "HOME", "KUBECONFIG"} {
+		command.Env = append(command.Env, variable+"="+ts.Getenv(variable))
+	}
+	out, err := command.Output()
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		err = fmt.Errorf("%w: %s", err, exit.Stderr)
+	}
+	return string(out), err
+}
+
+func findIn(path, name string) (string, error) {
+	for _, directory := range filepath.SplitList(path) {
+		if found, err := exec.LookPath(filepath.Join(directory, name)); err == nil {
+			return found, nil
+		}
+	}
+	return "", fmt.Errorf("%s is not in %s", name, path)
 }
 
 // join joins a machine with a fresh token, with the lines that `hawser token create` is for.
@@ -191,8 +218,9 @@ func snapshot(ts *testscript.TestScript, neg bool, args []string) {
 	script := `find / -xdev \( -path /proc -o -path /sys -o -path /run -o -path /tmp -o -path /dev -o -path /var/log -o -path /var/cache -o -path /var/lib/systemd -o -path /var/tmp -o -path /root \) -prune -o -print0 >/tmp/files; ` +
 		`xargs -0 stat -c '%N %f %u:%g' </tmp/files | sort; find -files0-from /tmp/files -maxdepth 0 -type f -print0 | xargs -0 sha256sum | sort -k 2; rm /tmp/files; ` +
 		`nft list ruleset; ip -o link show | sed 's/^[0-9]*: //' | cut -d' ' -f1 | sort; ip rule; ip route; ls -d /run/hawser* 2>/dev/null || true`
-	ts.Check(ts.Exec("hawser-lab", "vm", "exec", args[0], "--", "sh", "-c", script))
-	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(ts.ReadFile("stdout")), 0o600))
+	out, err := quietly(ts, "hawser-lab", []string{"vm", "exec", args[0], "--", "sh", "-c", script})
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(out), 0o600))
 }
 
 // load counts what the demo's load generator saw fail between `load start` and `load end MAX`.

@@ -97,8 +97,8 @@ var worlds = []struct {
 	}},
 	{name: "resolv.conf is a link to nothing", files: []worldFile{{path: "/etc/resolv.conf", mode: fs.ModeSymlink, content: "/run/resolv.conf"}}},
 	{name: "directories of another mode and owner", files: []worldFile{
-		{path: "/run/hawser", mode: fs.ModeDir | fs.ModeSetgid | 0o700, id: file.ID{UID: 12, GID: 34}},
-		{path: "/run/hawser/somebodys", mode: 0o600},
+		{path: plan.StateDirectory, mode: fs.ModeDir | fs.ModeSetgid | 0o700, id: file.ID{UID: 12, GID: 34}},
+		{path: plan.StateDirectory + "/somebodys", mode: 0o600},
 		{path: plan.SlotA.DropIn(), mode: fs.ModeDir | 0o700, id: file.ID{UID: 12, GID: 34}},
 		{path: plan.SlotA.DropIn() + "/10-mine.conf", mode: 0o640, content: "[Service]\n"},
 	}},

@@ -184,7 +184,7 @@ func (m machine) restore() {
 	if err := m.host.Restore(context.Background()); err != nil {
 		m.Errorf("restore: %v", err)
 	}
-	m.shell("rmdir /var/lib/hawser/state /var/lib/hawser /run/hawser")
+	m.shell("rmdir /var/lib/hawser/state /var/lib/hawser")
 }
 
 // fresh returns a machine that is as it was before any join, and fails the test if it is not again after it.

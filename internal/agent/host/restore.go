@@ -48,10 +48,6 @@ func (h *Host) Restore(ctx context.Context) error {
 	if units {
 		failures = append(failures, h.forgetUnits(ctx))
 	}
-	// systemd made it for the agent, which has its socket in it and the directory mounted while it runs.
-	if err := h.tree.Remove(plan.RunDirectory); err != nil && !errors.Is(err, syscall.ENOTEMPTY) && !errors.Is(err, syscall.EBUSY) {
-		failures = append(failures, err)
-	}
 	if err := errors.Join(failures...); err != nil {
 		return fmt.Errorf("put the host back: %w", err)
 	}

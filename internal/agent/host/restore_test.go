@@ -68,7 +68,7 @@ func TestFilesThatAreGoneAlready(t *testing.T) {
 	m := newMachine(t)
 	before := m.text()
 	m.converge()
-	m.remove("/run/hawser", plan.ProxyDirectory, plan.SlotA.DropIn(), "/etc/passwd-")
+	m.remove(plan.RunProxyDirectory, plan.ProxyDirectory, plan.SlotA.DropIn(), "/etc/passwd-")
 	m.restore()
 	if got := m.text(); got != before {
 		t.Errorf("restored:\n%s\nwant\n%s", got, before)

@@ -12,13 +12,15 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/hawser-io/hawser/internal/agent/plan"
 )
 
 // files is a text of the files that a join may change: mode, owner and content of each.
 func files(t *testing.T) string {
 	t.Helper()
 	var text strings.Builder
-	for _, root := range []string{"/etc", "/var/lib", "/usr/lib/systemd", "/usr/lib/sysusers.d", "/opt", "/srv", "/run/hawser"} {
+	for _, root := range []string{"/etc", "/var/lib", "/usr/lib/systemd", "/usr/lib/sysusers.d", "/opt", "/srv", plan.RunProxyDirectory} {
 		err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 			if err != nil {
 				return err
@@ -30,7 +32,7 @@ func files(t *testing.T) string {
 			text.WriteString(line)
 			return err
 		})
-		if err != nil && root != "/run/hawser" {
+		if err != nil && root != plan.RunProxyDirectory {
 			t.Fatal(err)
 		}
 	}

@@ -35,7 +35,6 @@ func directories(slot Slot) []MakeDirectory {
 		{slot.file("var/run/secrets/workload-spiffe-uds"), 0o700, Proxy},
 		{slot.file("var/lib"), 0o755, Root},
 		{slot.file("var/lib/istio"), 0o700, Proxy},
-		{RunDirectory, 0o755, Root},
 		{RunProxyDirectory, 0o755, Root},
 		{run, 0o755, Root},
 		{path.Join(run, string(slot)), 0o755, Root},

@@ -9,8 +9,8 @@ const (
 	ProxyDirectory    = StateDirectory + "/proxy"
 	VersionsDirectory = ProxyDirectory + "/versions"
 	SlotsDirectory    = ProxyDirectory + "/slots"
-	RunDirectory      = "/run/hawser"
-	RunProxyDirectory = RunDirectory + "/proxy"
+	// RunProxyDirectory is beside /run/hawser, which systemd makes for the agent and takes away when it stops: proxies go on.
+	RunProxyDirectory = "/run/hawser-proxy"
 
 	// UpstreamResolvConf is what the proxy's unit mounts over /etc/resolv.conf: the host's real resolvers.
 	UpstreamResolvConf = RunProxyDirectory + "/resolv.conf"

@@ -96,7 +96,7 @@ func cases() map[string]damage {
 		"rules-damaged": func(h *plantest.Host, _ *hawserv1.DesiredState) { h.State.Interception.Whole = false },
 		"reboot": func(h *plantest.Host, want *hawserv1.DesiredState) {
 			for path := range h.State.Files {
-				if strings.HasPrefix(path, plan.RunDirectory) {
+				if strings.HasPrefix(path, plan.RunProxyDirectory) {
 					delete(h.State.Files, path)
 				}
 			}
