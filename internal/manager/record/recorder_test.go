@@ -106,6 +106,19 @@ func TestLostStream(t *testing.T) {
 	})
 }
 
+// A queue that has the machine already, to try a write again, takes no later wish for it: the end of the grace must not get lost in that.
+func TestStreamIsLostWhileAWriteIsTriedAgain(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.api.refuse("WorkloadEntry")
+		e := w.connect(w.replica("pod-0"), "s1", asItIs)
+		w.pass(3 * time.Second)
+		e.Close()
+		w.api.refuse()
+		w.pass(time.Minute)
+		w.want("after the grace", strings.Replace(down("", "StreamLost"), " Healthy", " Connected=False(StreamLost) Healthy", 1))
+	})
+}
+
 func TestAgentComesBackToAnotherReplica(t *testing.T) {
 	inWorld(t, func(w *world) {
 		first, second := w.replica("pod-0"), w.replica("pod-1")
