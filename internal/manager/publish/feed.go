@@ -139,7 +139,7 @@ func (f *feed) token(ctx context.Context, group facts.Group, machine facts.Machi
 	if err != nil {
 		f.retry = min(max(2*f.retry, firstRetry), lastRetry)
 		f.notBefore = now.Add(f.retry)
-		f.service.Logger.Warn("no Istio token for the machine", "machine", machine.NamespacedName, "error", err)
+		f.service.Logger.Warn("no Istio token for the machine", "machine", machine.String(), "error", err)
 		return nil
 	}
 	f.expiry = time.Unix(token.GetExpiry(), 0)

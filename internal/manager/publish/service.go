@@ -99,10 +99,10 @@ func (s *Service) Leave(ctx context.Context, _ *hawserv1.LeaveRequest) (*hawserv
 		return nil, err
 	}
 	if err := s.Remove(ctx, machine); err != nil {
-		s.Logger.Error("machine could not be removed", "machine", machine.NamespacedName, "error", err)
+		s.Logger.Error("machine could not be removed", "machine", machine.String(), "error", err)
 		return nil, refusal.New(refusal.ManagerBusy, "action", "remove machine "+machine.String()).Because(err)
 	}
-	s.Logger.Info("machine left", "machine", machine.NamespacedName)
+	s.Logger.Info("machine left", "machine", machine.String())
 	return &hawserv1.LeaveResponse{}, nil
 }
 

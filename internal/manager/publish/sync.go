@@ -46,9 +46,9 @@ func (s *Service) Sync(stream syncStream) error {
 	}
 	defer s.Hub.leave(session)
 	defer book.Close()
-	s.Logger.Info("machine connected", "machine", machine.NamespacedName, "agent", hello.GetHost().GetAgentVersion())
+	s.Logger.Info("machine connected", "machine", machine.String(), "agent", hello.GetHost().GetAgentVersion())
 	err = s.serve(stream, incoming, session, newFeed(s, machine, hello, book, s.Callers.Expiry(stream.Context())))
-	s.Logger.Info("machine disconnected", "machine", machine.NamespacedName, "error", err)
+	s.Logger.Info("machine disconnected", "machine", machine.String(), "error", err)
 	return err
 }
 

@@ -181,7 +181,7 @@ func (r *Recorder) work(ctx context.Context) bool {
 			// The cache was older than the last write.
 			level = slog.LevelDebug
 		}
-		r.Logger.Log(ctx, level, "machine not recorded yet", "machine", machine, "error", err)
+		r.Logger.Log(ctx, level, "machine not recorded yet", "machine", machine.String(), "error", err)
 		r.queue.AddRateLimited(machine)
 		return true
 	}
