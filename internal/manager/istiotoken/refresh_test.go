@@ -7,25 +7,6 @@ import (
 	"github.com/hawser-io/hawser/internal/manager/istiotoken"
 )
 
-func TestRefreshAtHalfLife(t *testing.T) {
-	issued := time.Date(2026, 8, 1, 12, 0, 0, 0, time.UTC)
-	for _, c := range []struct {
-		name string
-		life time.Duration
-		want time.Duration
-	}{
-		{"as_asked", 24 * time.Hour, 12 * time.Hour},
-		{"shortened_by_the_api_server", time.Hour, 30 * time.Minute},
-		{"expired_when_issued", -time.Hour, -30 * time.Minute},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			if got := istiotoken.RefreshAt(issued, issued.Add(c.life)); got != issued.Add(c.want) {
-				t.Errorf("got %s", got)
-			}
-		})
-	}
-}
-
 func TestDue(t *testing.T) {
 	now := time.Date(2026, 8, 1, 12, 0, 0, 0, time.UTC)
 	for _, c := range []struct {
