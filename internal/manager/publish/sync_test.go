@@ -33,6 +33,9 @@ func TestNewMachineGetsStateAndToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.book.await(t, "vm-1 closed")
+	if log := w.log.String(); !strings.Contains(log, `"machine":"shop/vm-1"`) || strings.Contains(log, state.GetToken().GetToken()) {
+		t.Errorf("the log does not name the machine, or tells its token:\n%s", log)
+	}
 }
 
 func TestCurrentMachineGetsNothing(t *testing.T) {

@@ -13,7 +13,6 @@ import (
 	"maps"
 	"net"
 	"os"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -32,7 +31,6 @@ import (
 	"github.com/hawser-io/hawser/internal/manager/facts"
 	"github.com/hawser-io/hawser/internal/manager/managertest"
 	"github.com/hawser-io/hawser/internal/manager/publish"
-	"github.com/hawser-io/hawser/internal/manager/record"
 	"github.com/hawser-io/hawser/internal/manager/watch"
 )
 
@@ -48,6 +46,7 @@ type world struct {
 	changed   chan struct{}
 	book      *fakeBook
 	file      []byte
+	log       lockedBuffer
 
 	mu      sync.Mutex
 	facts   facts.Facts
@@ -94,7 +93,7 @@ func (w *world) serve() {
 	w.Helper()
 	service := publish.NewService(publish.Options{
 		Hub: w.hub, Facts: w.snapshot, Callers: caller.NewChecker(w.snapshot, w, time.Now), Tokens: w,
-		OpenFile: w.open, Open: w.book.open, Remove: w.remove, Now: time.Now, Version: "0.1.0", Logger: slog.New(slog.DiscardHandler),
+		OpenFile: w.open, Open: w.book.open, Remove: w.remove, Now: time.Now, Version: "0.1.0", Logger: slog.New(slog.NewJSONHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	server := publish.NewServer(ca.NewServing(w.authority).Config())
 	hawserv1.RegisterMachineServiceServer(server, service)
@@ -300,61 +299,3 @@ func (s *stream) state() *hawserv1.DesiredState {
 	}
 	return response.GetState()
 }
-
-// fakeBook writes down in words what a recorder is told, and lets tests wait for a line.
-type fakeBook struct {
-	mu    sync.Mutex
-	lines []string
-	news  chan struct{}
-}
-
-func newFakeBook() *fakeBook { return &fakeBook{news: make(chan struct{})} }
-
-func (b *fakeBook) open(s record.Session) publish.Record {
-	b.write("%s opened", s.Machine.Name)
-	return page{b, s.Machine.Name}
-}
-
-func (b *fakeBook) write(format string, args ...any) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.lines = append(b.lines, fmt.Sprintf(format, args...))
-	close(b.news)
-	b.news = make(chan struct{})
-}
-
-// await waits until a line holds the text.
-func (b *fakeBook) await(t *testing.T, text string) {
-	t.Helper()
-	timeout := time.After(patience)
-	for {
-		b.mu.Lock()
-		all, news := strings.Join(b.lines, "\n"), b.news
-		b.mu.Unlock()
-		if strings.Contains(all, text) {
-			return
-		}
-		select {
-		case <-news:
-		case <-timeout:
-			t.Fatalf("%q was not recorded:\n%s", text, all)
-		}
-	}
-}
-
-type page struct {
-	book *fakeBook
-	name string
-}
-
-func (p page) Report(r *hawserv1.Report) {
-	p.book.write("%s reported %s", p.name, r.GetAppliedGeneration())
-}
-
-func (p page) Decide(d record.Decision) {
-	if d.Problem != nil {
-		p.book.write("%s has problem %s", p.name, d.Problem.Reason)
-	}
-}
-
-func (p page) Close() { p.book.write("%s closed", p.name) }
