@@ -3,12 +3,12 @@ package agent
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"time"
 
 	"github.com/hawser-io/hawser/internal/agent/report"
+	"github.com/hawser-io/hawser/internal/agent/roundtrip"
 )
 
 // readinessPeriod bounds how long callers keep sending to a proxy that is gone.
@@ -16,14 +16,14 @@ const readinessPeriod = time.Second
 
 // watchProxy asks the running proxy's slot once a second whether it is ready, and puts the answer on the board.
 func watchProxy(ctx context.Context, board *report.Board, readiness func(slot string) string, looked func()) error {
-	// A transport of its own: the default one would follow the environment to a web proxy.
-	client := &http.Client{Transport: &http.Transport{}, Timeout: readinessPeriod}
-	defer client.CloseIdleConnections()
+	var kept roundtrip.Kept
+	// It is of no use any more, and neither is why it cannot be closed.
+	defer func() { _ = kept.Close() }()
 	ticker := time.NewTicker(readinessPeriod)
 	defer ticker.Stop()
 	for {
 		if slot := board.Facts().Proxy.Slot; slot != "" {
-			err := askReady(ctx, client, readiness(slot))
+			err := askReady(ctx, &kept, readiness(slot))
 			if ctx.Err() != nil {
 				return nil
 			}
@@ -53,21 +53,20 @@ func proxyIs(board *report.Board, slot string, err error) {
 	})
 }
 
-// askReady returns nil if url answers 200, else the proxy's own words.
-func askReady(ctx context.Context, client *http.Client, url string) error {
+// askReady returns nil if url answers 200 in time, else the proxy's own words.
+func askReady(ctx context.Context, kept *roundtrip.Kept, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, readinessPeriod)
+	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
 	}
-	response, err := client.Do(request)
+	answer, err := kept.Do(request, 256)
 	if err != nil {
 		return fmt.Errorf("it does not answer on %s", request.URL.Host)
 	}
-	defer response.Body.Close()
-	// A body that cannot be read says nothing, and the status stands.
-	body, _ := io.ReadAll(io.LimitReader(response.Body, 256))
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s", response.Status, strings.Join(strings.Fields(string(body)), " "))
+	if answer.Code != http.StatusOK {
+		return fmt.Errorf("%s: %s", answer.Status, strings.Join(strings.Fields(string(answer.Body)), " "))
 	}
 	return nil
 }

@@ -2,16 +2,15 @@ package probe
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
 
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
+	"github.com/hawser-io/hawser/internal/agent/roundtrip"
 )
 
 // longestReason in bytes: enough for a human, small enough for a condition.
@@ -19,13 +18,32 @@ const longestReason = 256
 
 type httpChecker struct{ probe *hawserv1.HttpProbe }
 
+// mostRedirects are followed, as by the kubelet.
+const mostRedirects = 10
+
 // Check succeeds on any status from 200 to 399, and on a redirect to another host, which the kubelet does not follow
-// either (k8s.io/kubernetes/pkg/probe/http).
+// either (k8s.io/kubernetes/pkg/probe/http). Each request has a connection of its own, so that a probe also finds out whether
+// connections are taken.
 func (c httpChecker) Check(ctx context.Context) error {
 	target := c.url()
+	for range mostRedirects {
+		answer, err := c.ask(ctx, target)
+		if err != nil {
+			return withoutSource(err)
+		}
+		next := redirect(target, answer)
+		if next == nil || next.Hostname() != target.Hostname() {
+			return verdict(target, answer)
+		}
+		target = next
+	}
+	return fmt.Errorf("stopped after %d redirects", mostRedirects)
+}
+
+func (c httpChecker) ask(ctx context.Context, target *url.URL) (*roundtrip.Answer, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	request.Header.Set("User-Agent", "hawser-probe")
 	request.Header.Set("Accept", "*/*")
@@ -36,18 +54,29 @@ func (c httpChecker) Check(ctx context.Context) error {
 		}
 		request.Header.Add(header.GetName(), header.GetValue())
 	}
-	client := &http.Client{Transport: transport(), CheckRedirect: sameHost}
-	response, err := client.Do(request)
-	if err != nil {
-		return withoutSource(err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode >= http.StatusOK && response.StatusCode < http.StatusBadRequest {
+	return roundtrip.Do(request, longestReason)
+}
+
+// redirect is where an answer to a request of target leads, nil if nowhere.
+func redirect(target *url.URL, answer *roundtrip.Answer) *url.URL {
+	switch answer.Code {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		location := answer.Header.Get("Location")
+		next, err := target.Parse(location)
+		if err != nil || location == "" || next.Scheme != "http" && next.Scheme != "https" {
+			return nil
+		}
+		return next
+	default:
 		return nil
 	}
-	// A body that cannot be read explains nothing, and the status stands.
-	body, _ := io.ReadAll(io.LimitReader(response.Body, longestReason))
-	return errors.New(strings.TrimSpace(fmt.Sprintf("GET %s: %s: %s", target, response.Status, oneLine(body))))
+}
+
+func verdict(target *url.URL, answer *roundtrip.Answer) error {
+	if answer.Code >= http.StatusOK && answer.Code < http.StatusBadRequest {
+		return nil
+	}
+	return errors.New(strings.TrimSpace(fmt.Sprintf("GET %s: %s: %s", target, answer.Status, oneLine(answer.Body))))
 }
 
 func (c httpChecker) url() *url.URL {
@@ -66,16 +95,6 @@ func (c httpChecker) url() *url.URL {
 	return target
 }
 
-// transport makes a new connection for each probe, so that a probe also finds out whether connections are taken, and
-// verifies no certificate, as the kubelet.
-func transport() *http.Transport {
-	return &http.Transport{
-		DialContext:       (&net.Dialer{}).DialContext,
-		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true},
-		DisableKeepAlives: true,
-	}
-}
-
 // withoutSource removes the port that the kernel chose for the connection: with it, the words for the same failure would
 // differ each time, and each difference is a report.
 func withoutSource(err error) error {
@@ -84,16 +103,6 @@ func withoutSource(err error) error {
 		failed.Source = nil
 	}
 	return err
-}
-
-func sameHost(next *http.Request, via []*http.Request) error {
-	if next.URL.Hostname() != via[0].URL.Hostname() {
-		return http.ErrUseLastResponse
-	}
-	if len(via) >= 10 {
-		return errors.New("stopped after 10 redirects")
-	}
-	return nil
 }
 
 func oneLine(text []byte) string {

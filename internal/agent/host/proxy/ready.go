@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/hawser-io/hawser/internal/agent/roundtrip"
 )
 
 // HealthPort is Envoy's listener for the health of the proxy (istio.io/istio, pilot/cmd/pilot-agent/options, ENVOY_STATUS_PORT).
@@ -16,17 +17,17 @@ const HealthPort = 15021
 
 // Health asks a proxy on this host whether it is ready.
 type Health struct {
-	client *http.Client
+	// send sends one question and returns so many bytes of the answer; roundtrip.Do does.
+	send func(request *http.Request, limit int64) (*roundtrip.Answer, error)
+	// timeout of one question.
+	timeout time.Duration
 	// every is the time between two questions of Await.
 	every time.Duration
 }
 
 // NewHealth returns a Health that asks through no proxy and keeps no connection.
 func NewHealth() *Health {
-	return &Health{
-		client: &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}},
-		every:  50 * time.Millisecond,
-	}
+	return &Health{send: roundtrip.Do, timeout: 2 * time.Second, every: 50 * time.Millisecond}
 }
 
 // Check returns nil if the proxy is ready, else its own words. statusPort is pilot-agent's: it tells the slots apart, while
@@ -41,23 +42,23 @@ func (h *Health) Check(ctx context.Context, statusPort int) error {
 }
 
 func (h *Health) ask(ctx context.Context, port int) error {
+	ctx, cancel := context.WithTimeout(ctx, h.timeout)
+	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/healthz/ready", port), nil)
 	if err != nil {
 		return err
 	}
-	response, err := h.client.Do(request)
+	answer, err := h.send(request, 300)
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		return fmt.Errorf("the proxy does not listen on port %d: %w", port, syscall.ECONNREFUSED)
 	}
 	if err != nil {
 		return fmt.Errorf("the proxy does not answer: %w", err)
 	}
-	defer response.Body.Close()
-	if response.StatusCode == http.StatusOK {
+	if answer.Code == http.StatusOK {
 		return nil
 	}
-	words, _ := io.ReadAll(io.LimitReader(response.Body, 300))
-	return fmt.Errorf("the proxy is not ready: %s %s", response.Status, strings.TrimSpace(string(words)))
+	return fmt.Errorf("the proxy is not ready: %s %s", answer.Status, strings.TrimSpace(string(answer.Body)))
 }
 
 // ErrNotReady is wrapped by Await's error.

@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/hawser-io/hawser/internal/agent/roundtrip"
 )
 
 // fakeProxies answer by port: a status, or nothing if the port is not there.
@@ -19,8 +20,7 @@ type fakeProxies struct {
 	ready time.Time
 }
 
-// RoundTrip implements http.RoundTripper.
-func (p *fakeProxies) RoundTrip(r *http.Request) (*http.Response, error) {
+func (p *fakeProxies) send(r *http.Request, _ int64) (*roundtrip.Answer, error) {
 	status, listens := p.status[r.URL.Port()]
 	if !p.ready.IsZero() && !time.Now().Before(p.ready) {
 		status, listens = http.StatusOK, true
@@ -28,12 +28,12 @@ func (p *fakeProxies) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !listens || r.URL.Path != "/healthz/ready" || r.URL.Hostname() != "127.0.0.1" {
 		return nil, errors.New("connection refused")
 	}
-	return &http.Response{StatusCode: status, Status: fmt.Sprint(status), Body: io.NopCloser(strings.NewReader("config received from XDS server: cds"))}, nil
+	return &roundtrip.Answer{Code: status, Status: fmt.Sprint(status), Body: []byte("config received from XDS server: cds")}, nil
 }
 
 func health(p *fakeProxies) *Health {
 	h := NewHealth()
-	h.client.Transport = p
+	h.send = p.send
 	return h
 }
 
