@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
-	"runtime/debug"
 	"time"
 
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
@@ -83,10 +82,6 @@ func (a *applier) apply(ctx context.Context, want *hawserv1.DesiredState) error 
 		}
 		f.Configuration.Applied, f.Configuration.Failed, f.Configuration.Reason, f.Configuration.Message = generation, "", "", ""
 	})
-	if outcome.Installed {
-		// What unpacking took is a multiple of what the agent needs from now on.
-		debug.FreeOSMemory()
-	}
 	return err
 }
 

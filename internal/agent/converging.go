@@ -104,11 +104,6 @@ func tokenExpiry(token string) int64 {
 func outcomeOf(want *hawserv1.DesiredState, result converge.Result) Outcome {
 	have := result.Observed
 	outcome := Outcome{Interception: report.Interception{Wanted: want.GetInterception().GetMode() == hawserv1.Interception_MODE_REDIRECT}}
-	for _, taken := range result.Taken {
-		if _, ok := taken.Step.(plan.InstallVersion); ok {
-			outcome.Installed = true
-		}
-	}
 	if have.Files == nil {
 		// It was not even observed.
 		return outcome

@@ -25,6 +25,4 @@ type Outcome struct {
 	Proxy        report.Proxy
 	Interception report.Interception
 	DNS          report.DNS
-	// Installed: files of a proxy were fetched, which leaves garbage worth returning to the host.
-	Installed bool
 }

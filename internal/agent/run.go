@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -73,6 +74,11 @@ func (d *daemon) start(ctx context.Context, group *errgroup.Group, listener *net
 		"renewal":     func() error { return renewer.Run(ctx) },
 		"socket":      func() error { return local.NewServer(d, o.Log).Serve(ctx, listener) },
 		"stream":      func() error { return d.hold(ctx) },
+		"memory": func() error {
+			changed, stop := d.board.Watch()
+			defer stop()
+			return trimWhenQuiet(ctx, changed, debug.FreeOSMemory)
+		},
 		"watchdog": func() error {
 			return o.Notify.Watchdog(ctx, o.Watchdog, func() { d.board.Facts() })
 		},
