@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -90,7 +91,8 @@ func cacheOptions(options Options, facts watch.Options) (cache.Options, error) {
 	return all, nil
 }
 
-// replicas are the names of the Pods that serve, as the Service's endpoints say, and this one, which may not be among them yet.
+// replicas are the names of the Pods that the Service's endpoints lead to, and whether each is ready; and this one, which may not be among them
+// yet. One that is about to end is not among them any more.
 func replicas(ctx context.Context, reader client.Reader, options Options) (map[string]bool, error) {
 	var slices discovery.EndpointSliceList
 	err := reader.List(ctx, &slices, client.InNamespace(options.Namespace), client.MatchingLabels{discovery.LabelServiceName: options.Service})
@@ -100,13 +102,12 @@ func replicas(ctx context.Context, reader client.Reader, options Options) (map[s
 	names := map[string]bool{options.Pod: true}
 	for _, slice := range slices.Items {
 		for _, endpoint := range slice.Endpoints {
-			// An unknown readiness counts as ready (k8s.io/api/discovery/v1: EndpointConditions).
-			if ready := endpoint.Conditions.Ready; ready != nil && !*ready {
+			target := endpoint.TargetRef
+			if target == nil || target.Kind != "Pod" || ptr.Deref(endpoint.Conditions.Terminating, false) {
 				continue
 			}
-			if target := endpoint.TargetRef; target != nil && target.Kind == "Pod" {
-				names[target.Name] = true
-			}
+			// An unknown readiness counts as ready (k8s.io/api/discovery/v1: EndpointConditions).
+			names[target.Name] = names[target.Name] || ptr.Deref(endpoint.Conditions.Ready, true)
 		}
 	}
 	return names, nil

@@ -27,8 +27,11 @@ type Reaper struct {
 	voided   map[types.UID]bool
 }
 
-// NewReaper makes a Reaper that uses the recorder's options. machines lists all Machines, which it does not change; managers are the names of
-// the Pods of replicas that serve; wake gets a value when either may have changed.
+// stall is how long a replica may be there and not be ready before its machines count as lost.
+const stall = time.Minute
+
+// NewReaper makes a Reaper that uses the recorder's options. machines lists all Machines, which it does not change; managers has the names of
+// the Pods of all replicas, and whether each is ready; wake gets a value when either may have changed.
 func NewReaper(recorder *Recorder, machines func(context.Context) ([]v1alpha1.Machine, error),
 	managers func(context.Context) (map[string]bool, error), wake <-chan struct{},
 ) *Reaper {
@@ -99,14 +102,22 @@ func (r *Reaper) round(ctx context.Context) (time.Duration, error) {
 			voided[machine.UID] = r.voided[machine.UID]
 		}
 		connection := machine.Status.Connection
-		if connection == nil || managers[connection.Manager] {
+		if connection == nil {
 			continue
+		}
+		ready, exists := managers[connection.Manager]
+		if ready {
+			continue
+		}
+		patience := r.recorder.Grace
+		if exists {
+			patience = stall
 		}
 		since, known := r.suspects[connection.Session]
 		if !known {
 			since = now
 		}
-		left := r.recorder.Grace - now.Sub(since)
+		left := patience - now.Sub(since)
 		if left <= 0 {
 			err := r.recorder.takeOut(ctx, machine, reasonManagerLost, "manager "+connection.Manager+", which had the agent's stream, is gone")
 			errs = append(errs, err)

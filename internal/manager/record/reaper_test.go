@@ -81,6 +81,24 @@ func TestReplicaDiesBetweenItsWrites(t *testing.T) {
 	}
 }
 
+// A replica that is too busy to answer its probes may hold its streams all the same: taking its machines out would be the greater harm.
+func TestMachineOfAReplicaThatIsNotReady(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.connect(w.replica("pod-0"), "s1", asItIs)
+		w.api.takeWrites()
+		wake := w.reaper(map[string]bool{"pod-0": false})
+		wake <- struct{}{}
+		w.pass(59 * time.Second)
+		w.want("for a minute", machineUp)
+		w.wantWrites("for a minute", 0)
+		w.stop()
+		wake = w.reaper(map[string]bool{"pod-0": false})
+		wake <- struct{}{}
+		w.pass(63 * time.Second)
+		w.want("after it", strings.Replace(down("", "ManagerLost"), " Healthy", " Connected=False(ManagerLost) Healthy", 1))
+	})
+}
+
 func TestMachineThatMovedIsLeftAlone(t *testing.T) {
 	inWorld(t, func(w *world) {
 		managers := map[string]bool{"pod-1": true}
