@@ -146,12 +146,13 @@ func (p *parts) start(ctx context.Context) error {
 		return err
 	}
 	reaper := record.NewReaper(p.recorder, p.listMachines, p.listReplicas, wake)
+	heir := record.NewHeir(p.recorder, p.listMachines)
 	confining := confine.New(p.source, p.manager.GetCache(), p.manager.GetClient(), p.Logger)
 	announcing := &announcer{
 		source: p.source, configMaps: p.clients.CoreV1().ConfigMaps(p.Namespace), authority: p.authority,
 		version: version.Get().Version, logger: p.Logger,
 	}
-	runnables := []runtimemanager.Runnable{p.source, p.recorder, p.frontend, confining, reaper, announcing}
+	runnables := []runtimemanager.Runnable{p.source, p.recorder, p.frontend, heir, confining, reaper, announcing}
 	if p.MetricsAddress != "0" {
 		runnables = append(runnables, p.metrics.server(p.MetricsAddress))
 	}

@@ -27,7 +27,7 @@ type Reaper struct {
 	voided   map[types.UID]bool
 }
 
-// stall is how long a replica may be there and not be ready before its machines count as lost.
+// stall is how long a replica may be there and not be ready, or have been started anew, before its machines count as lost.
 const stall = time.Minute
 
 // NewReaper makes a Reaper that uses the recorder's options. machines lists all Machines, which it does not change; managers has the names of
