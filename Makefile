@@ -12,7 +12,7 @@ LDFLAGS := -s -w -X github.com/hawser-io/hawser/internal/version.version=$(VERSI
 GOBUILD := CGO_ENABLED=0 go build -tags grpcnotrace -trimpath -ldflags '$(LDFLAGS)'
 # All of the agent's program is resident on somebody else's host. Nothing in it is hot but the runtime and hashing, which is assembly:
 # the rest is built for size. The last pattern that matches counts.
-SMALL   := -gcflags=all=-l -gcflags=runtime/...= -gcflags=internal/...= -gcflags=sync/...=
+%/hawser-agent: GOBUILD += -gcflags=all=-l -gcflags=runtime/...= -gcflags=internal/...= -gcflags=sync/...=
 TOOL    := go tool -modfile=tools/go.mod
 GO_SRC  := $(shell find api cmd internal packaging -name '*.go' 2>/dev/null) go.mod go.sum
 
@@ -60,11 +60,8 @@ bench: prerequisites-lab build packages ## Figures, one JSON line each: make ben
 .PHONY: build
 build: bin/hawser bin/hawser-agent bin/hawser-manager bin/hawser-lab ## Build the binaries into bin/
 
-bin/hawser bin/hawser-manager: $(GO_SRC) | prerequisites-go
+bin/hawser bin/hawser-agent bin/hawser-manager: $(GO_SRC) | prerequisites-go
 	@$(GOBUILD) -o $@ ./cmd/$(@F)
-
-bin/hawser-agent: $(GO_SRC) | prerequisites-go
-	@$(GOBUILD) $(SMALL) -o $@ ./cmd/$(@F)
 
 bin/hawser-lab: $(shell find lab -name '*.go' -o -name '*.yaml' -path 'lab/*' 2>/dev/null) lab/go.mod lab/go.sum | prerequisites-go
 	@cd lab && CGO_ENABLED=0 go build -o ../$@ ./cmd/hawser-lab
