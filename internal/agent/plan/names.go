@@ -27,7 +27,7 @@ func searchBlock(domains []string, hosts []byte) []string {
 // the proxy finds the names that a resolver made out of one (istio.io/istio, pkg/dns/client).
 func (p *planner) upstream() []byte {
 	var text bytes.Buffer
-	domains := searchDomains(p.have.Upstream)
+	domains := hostDomains(p.have)
 	if p.mesh != NoLookups {
 		domains = united(p.want.GetDns().GetSearchDomains(), domains)
 	}
@@ -42,6 +42,14 @@ func (p *planner) upstream() []byte {
 		text.WriteString("search " + strings.Join(domains, " ") + "\n")
 	}
 	return text.Bytes()
+}
+
+// hostDomains are the search domains that the host has without Hawser. systemd-resolved lists those of all links as one, Hawser's link
+// among them; taken for the host's own, they would be the proxy's for one more restart after they are gone.
+func hostDomains(have Observed) []string {
+	return slices.DeleteFunc(slices.Clone(searchDomains(have.Upstream)), func(domain string) bool {
+		return slices.Contains(have.Lookups.Search, domain)
+	})
 }
 
 // searchDomains of a resolv.conf: those of its last search or domain line.

@@ -2,28 +2,20 @@ package plan_test
 
 import (
 	"context"
-	"flag"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
 	"github.com/hawser-io/hawser/internal/agent/plan"
 	"github.com/hawser-io/hawser/internal/agent/plan/plantest"
+	"github.com/hawser-io/hawser/internal/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // damage changes a converged machine, or what is wanted of it.
 type damage func(h *plantest.Host, want *hawserv1.DesiredState)
 
 func cases() map[string]damage {
-	resolved := func(h *plantest.Host) {
-		h.State.Resolver = plan.Resolved
-		h.State.Files[plan.ResolvConfFile] = plan.File{Mode: fs.ModeSymlink | 0o777, Owner: plan.Root, Target: "../run/systemd/resolve/stub-resolv.conf"}
-	}
 	slot := plan.SlotA.Directory()
 	return map[string]damage{
 		"nothing-to-do":       func(*plantest.Host, *hawserv1.DesiredState) {},
@@ -55,13 +47,7 @@ func cases() map[string]damage {
 		"port-excluded": func(_ *plantest.Host, want *hawserv1.DesiredState) {
 			want.Interception.ExcludeInboundPorts = append(want.Interception.ExcludeInboundPorts, "9100")
 		},
-		"dns-off":       func(_ *plantest.Host, want *hawserv1.DesiredState) { want.Dns = &hawserv1.Dns{} },
-		"resolved-host": func(h *plantest.Host, _ *hawserv1.DesiredState) { resolved(h) },
-		"resolved-host-dns-off": func(h *plantest.Host, want *hawserv1.DesiredState) {
-			resolved(h)
-			h.State.Lookups = plan.Lookups{Server: "127.0.0.1:15053", Search: []string{"cluster.local"}}
-			want.Dns = &hawserv1.Dns{}
-		},
+		"dns-off": func(_ *plantest.Host, want *hawserv1.DesiredState) { want.Dns = &hawserv1.Dns{} },
 		"iptables-host-that-got-nftables": func(h *plantest.Host, _ *hawserv1.DesiredState) {
 			h.State.Interception.Backends = []plan.Backend{plan.IPTables}
 		},
@@ -94,16 +80,37 @@ func cases() map[string]damage {
 		},
 		"rules-gone":    func(h *plantest.Host, _ *hawserv1.DesiredState) { h.State.Interception = plan.Interception{} },
 		"rules-damaged": func(h *plantest.Host, _ *hawserv1.DesiredState) { h.State.Interception.Whole = false },
-		"reboot": func(h *plantest.Host, want *hawserv1.DesiredState) {
-			for path := range h.State.Files {
-				if strings.HasPrefix(path, plan.RunProxyDirectory) {
-					delete(h.State.Files, path)
-				}
-			}
-			h.State.Units[plan.SlotA], h.State.Interception = plan.Unit{}, plan.Interception{}
-			want.Token = nil
+		"reboot":        reboot,
+	}
+}
+
+// resolvedCases are those of a machine with systemd-resolved.
+func resolvedCases() map[string]damage {
+	return map[string]damage{
+		"resolved-host-nothing-to-do": func(*plantest.Host, *hawserv1.DesiredState) {},
+		"resolved-host-dns-off":       func(_ *plantest.Host, want *hawserv1.DesiredState) { want.Dns = &hawserv1.Dns{} },
+		"resolved-host-new-search-domain": func(_ *plantest.Host, want *hawserv1.DesiredState) {
+			want.Dns.SearchDomains = []string{"bank.svc.cluster.local", "svc.cluster.local", "cluster.local"}
+		},
+		"resolved-host-new-upstream-resolver": func(h *plantest.Host, _ *hawserv1.DesiredState) {
+			h.State.Upstream = []byte("nameserver 192.0.2.54\nsearch example.org\n")
+		},
+		"resolved-host-lost-its-link": func(h *plantest.Host, _ *hawserv1.DesiredState) { h.State.Lookups = plan.Lookups{} },
+		"resolved-host-reboot": func(h *plantest.Host, want *hawserv1.DesiredState) {
+			reboot(h, want)
+			h.State.Lookups = plan.Lookups{}
 		},
 	}
+}
+
+func reboot(h *plantest.Host, want *hawserv1.DesiredState) {
+	for path := range h.State.Files {
+		if strings.HasPrefix(path, plan.RunProxyDirectory) {
+			delete(h.State.Files, path)
+		}
+	}
+	h.State.Units[plan.SlotA], h.State.Interception = plan.Unit{}, plan.Interception{}
+	want.Token = nil
 }
 
 func notReady(h *plantest.Host) {
@@ -129,30 +136,43 @@ func converge(t *testing.T, h *plantest.Host, want *hawserv1.DesiredState) strin
 }
 
 func TestCompute_FirstJoin(t *testing.T) {
-	h, want := plantest.New(), plantest.Desired()
-	steps := converge(t, h, want)
-	compare(t, "first-join", steps+"\n"+h.String())
-	if again := converge(t, h, want); again != "" {
-		t.Errorf("planning again gives steps:\n%s", again)
+	for name, h := range map[string]*plantest.Host{"first-join": plantest.New(), "resolved-host": plantest.NewResolved()} {
+		t.Run(name, func(t *testing.T) {
+			steps := converge(t, h, plantest.Desired())
+			golden.Check(t, name+".txt", steps+"\n"+h.String())
+			settled(t, h, plantest.Desired())
+		})
 	}
 }
 
 func TestCompute(t *testing.T) {
 	for name, change := range cases() {
-		t.Run(name, func(t *testing.T) {
-			h, want := plantest.New(), plantest.Desired()
-			converge(t, h, want)
-			change(h, want)
-			before := h.String()
-			steps := converge(t, h, want)
-			compare(t, name, steps+"\n"+difference(before, h.String()))
-			if again := converge(t, h, want); again != "" {
-				t.Errorf("planning again gives steps:\n%s", again)
-			}
-			if strings.Contains(steps, want.GetToken().GetToken()) && want.GetToken() != nil {
-				t.Error("a step tells the token")
-			}
-		})
+		t.Run(name, func(t *testing.T) { checkChange(t, name, plantest.New(), change) })
+	}
+	for name, change := range resolvedCases() {
+		t.Run(name, func(t *testing.T) { checkChange(t, name, plantest.NewResolved(), change) })
+	}
+}
+
+// checkChange compares what one plan does about a change to a machine that was as wanted.
+func checkChange(t *testing.T, name string, h *plantest.Host, change damage) {
+	want := plantest.Desired()
+	converge(t, h, want)
+	change(h, want)
+	before := h.String()
+	steps := converge(t, h, want)
+	golden.Check(t, name+".txt", steps+"\n"+difference(before, h.String()))
+	settled(t, h, want)
+	if strings.Contains(steps, want.GetToken().GetToken()) && want.GetToken() != nil {
+		t.Error("a step tells the token")
+	}
+}
+
+// settled fails if one plan was not enough: each further one may restart the proxy again.
+func settled(t *testing.T, h *plantest.Host, want *hawserv1.DesiredState) {
+	t.Helper()
+	if again := converge(t, h, want); again != "" {
+		t.Errorf("planning again gives steps:\n%s", again)
 	}
 }
 
@@ -176,21 +196,4 @@ func difference(before, after string) string {
 		}
 	}
 	return text.String() + added.String()
-}
-
-func compare(t *testing.T, name, got string) {
-	t.Helper()
-	file := filepath.Join("testdata", name+".txt")
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs; go test ./internal/agent/plan -update writes it.\ngot:\n%s\nwant:\n%s", file, got, want)
-	}
 }

@@ -45,11 +45,45 @@ func New() *Host {
 	}
 }
 
+// NewResolved returns a fresh machine with systemd-resolved. Its State.Upstream is what systemd-resolved has without Hawser.
+func NewResolved() *Host {
+	h := New()
+	h.State.Resolver = plan.Resolved
+	h.State.Files[plan.ResolvConfFile] = plan.File{Mode: fs.ModeSymlink | 0o777, Owner: plan.Root, Target: "../run/systemd/resolve/stub-resolv.conf"}
+	return h
+}
+
 // Observe implements converge.Host.
 func (h *Host) Observe(context.Context, *hawserv1.DesiredState) (plan.Observed, error) {
 	seen := h.State
+	if seen.Resolver == plan.Resolved {
+		seen.Upstream = listed(seen.Upstream, seen.Lookups)
+	}
 	seen.Files, seen.Versions, seen.Units = maps.Clone(seen.Files), maps.Clone(seen.Versions), maps.Clone(seen.Units)
 	return seen, nil
+}
+
+// listed is the resolv.conf of systemd-resolved: the search domains of all links are in it, those of Hawser's as well. Its server is
+// not, since a resolv.conf cannot name a port (systemd, src/resolve/resolved-resolv-conf.c).
+func listed(upstream []byte, lookups plan.Lookups) []byte {
+	var text strings.Builder
+	var domains []string
+	for line := range strings.Lines(string(upstream)) {
+		if found, ok := strings.CutPrefix(line, "search "); ok {
+			domains = strings.Fields(found)
+		} else {
+			text.WriteString(line)
+		}
+	}
+	for _, domain := range lookups.Search {
+		if !slices.Contains(domains, domain) {
+			domains = append(domains, domain)
+		}
+	}
+	if len(domains) > 0 {
+		text.WriteString("search " + strings.Join(domains, " ") + "\n")
+	}
+	return []byte(text.String())
 }
 
 // Record implements converge.Host.
