@@ -2,9 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"flag"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -12,9 +9,8 @@ import (
 
 	"github.com/hawser-io/hawser/internal/agent/local"
 	"github.com/hawser-io/hawser/internal/agent/report"
+	"github.com/hawser-io/hawser/internal/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files again")
 
 // now is the real time, since conditions are judged by it; the views show ages only.
 var now = time.Now().Truncate(time.Second)
@@ -87,7 +83,7 @@ func TestStatusViews(t *testing.T) {
 					t.Errorf("%q is longer than %d columns or ends in blanks", line, width)
 				}
 			}
-			golden(t, "status-"+name+".txt", out.Bytes())
+			golden.Check(t, "status-"+name+".txt", out.String())
 		})
 	}
 }
@@ -101,22 +97,5 @@ func TestSignsAreColouredOnTerminalsOnly(t *testing.T) {
 		if got := strings.Contains(out.String(), "\x1b[32m✓\x1b[0m"); got != coloured {
 			t.Errorf("coloured %v: escape sequences %v", coloured, got)
 		}
-	}
-}
-
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s differs (-update writes it again):\n%s", name, got)
 	}
 }

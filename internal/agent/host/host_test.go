@@ -1,9 +1,7 @@
 package host
 
 import (
-	"flag"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -13,9 +11,8 @@ import (
 	"github.com/hawser-io/hawser/internal/agent/converge"
 	"github.com/hawser-io/hawser/internal/agent/host/file"
 	"github.com/hawser-io/hawser/internal/agent/plan"
+	"github.com/hawser-io/hawser/internal/golden"
 )
-
-var update = flag.Bool("update", false, "write golden files")
 
 // underAgentsUmask gives the process the umask that the agent's unit sets.
 func underAgentsUmask(t *testing.T) {
@@ -50,7 +47,7 @@ func TestJoinedMachine(t *testing.T) {
 	m := newMachine(t)
 	before := m.text()
 	m.converge()
-	compare(t, "testdata/joined.golden", m.text())
+	golden.Check(t, "joined.golden", m.text())
 	if steps := m.converge(); len(steps) > 0 {
 		t.Errorf("converging again took steps:\n%s", strings.Join(steps, "\n"))
 	}
@@ -59,22 +56,6 @@ func TestJoinedMachine(t *testing.T) {
 		if after := m.text(); after != before {
 			t.Errorf("restored:\n%s\nwant\n%s", after, before)
 		}
-	}
-}
-
-func compare(t *testing.T, golden, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs (go test -update writes it):\n%s", golden, got)
 	}
 }
 
