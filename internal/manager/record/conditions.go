@@ -44,12 +44,16 @@ func (c circumstances) conditions(existing []meta.Condition) []meta.Condition {
 			list = append(list, meta.Condition{Type: kind, Status: meta.ConditionUnknown, Reason: reasonUnreported, Message: "the agent has not told yet"})
 		}
 	}
-	current, healthy := c.configCurrent(), c.healthy()
+	current, healthy := c.configCurrent(existing), c.healthy()
 	return append(list, current, healthy, ready(current, healthy))
 }
 
-// configCurrent is the manager's own finding where it has one, and the agent's where that says more.
-func (c circumstances) configCurrent() meta.Condition {
+// configCurrent is the manager's own finding where it has one, and the agent's where that says more. An earlier finding, of another replica
+// perhaps, holds until there is one.
+func (c circumstances) configCurrent(existing []meta.Condition) meta.Condition {
+	if earlier := apimeta.FindStatusCondition(existing, v1alpha1.ConditionConfigCurrent); earlier != nil && c.decision == nil {
+		return *earlier
+	}
 	told, ok := c.told(v1alpha1.ConditionConfigCurrent)
 	current := meta.Condition{Type: v1alpha1.ConditionConfigCurrent, Status: meta.ConditionFalse}
 	switch d := c.decision; {

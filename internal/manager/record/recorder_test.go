@@ -135,6 +135,19 @@ func TestAgentComesBackToAnotherReplica(t *testing.T) {
 	})
 }
 
+// What was found out about a machine's configuration holds until there is a new finding: a machine that moves was ready all along.
+func TestMachineThatMovesStaysReady(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.connect(w.replica("pod-0"), "s1", asItIs).Close()
+		second := w.replica("pod-1")
+		second.Open(record.Session{
+			ID: "s2", Machine: w.machine, UID: w.uid, Since: time.Now(), Superseded: func() {},
+			Host: &hawserv1.HostFacts{Architecture: "amd64", AgentVersion: "0.1.0", Addresses: []string{"172.31.0.11"}}, Report: healthy(),
+		})
+		w.want("before its state is made", strings.Replace(machineUp, "pod-0 by s1", "pod-1 by s2", 1))
+	})
+}
+
 func TestHalfOpenStreamGivesWay(t *testing.T) {
 	inWorld(t, func(w *world) {
 		first, second := w.replica("pod-0"), w.replica("pod-1")
