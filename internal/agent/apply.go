@@ -55,15 +55,8 @@ func (a *applier) run(ctx context.Context) error {
 }
 
 func (a *applier) apply(ctx context.Context, want *hawserv1.DesiredState) error {
-	generation, first := want.GetGeneration(), true
-	outcome, err := a.machine.Converge(ctx, want, func(step report.Step) {
-		a.board.Update(func(f *report.Facts) {
-			if first {
-				f.Configuration.Steps, first = nil, false
-			}
-			f.Configuration.Steps = withStep(f.Configuration.Steps, step)
-		})
-	})
+	generation := want.GetGeneration()
+	err := a.machine.Converge(ctx, want, &teller{board: a.board})
 	if err == nil {
 		err = a.keep(want)
 	}
@@ -71,7 +64,6 @@ func (a *applier) apply(ctx context.Context, want *hawserv1.DesiredState) error 
 		return ctx.Err()
 	}
 	a.board.Update(func(f *report.Facts) {
-		outcomeFacts(f, outcome)
 		if err != nil {
 			f.Configuration.Failed, f.Configuration.Reason, f.Configuration.Message = generation, reasonOf(err), err.Error()
 			if f.Configuration.Applied == generation {
@@ -98,12 +90,34 @@ func (a *applier) keep(want *hawserv1.DesiredState) error {
 	return nil
 }
 
-// outcomeFacts takes over what converging settled. The proxy's readiness is not part of it, unless another proxy runs now.
-func outcomeFacts(f *report.Facts, outcome Outcome) {
-	if f.Proxy.Slot == outcome.Proxy.Slot {
-		outcome.Proxy.Ready, outcome.Proxy.Message = f.Proxy.Ready || outcome.Proxy.Ready, f.Proxy.Message
-	}
-	f.Proxy, f.Interception, f.DNS = outcome.Proxy, outcome.Interception, outcome.DNS
+// teller puts on the board what one Converge tells.
+type teller struct {
+	board *report.Board
+	// changed: a step was told; until then the board has those of the Converge before.
+	changed bool
+}
+
+var _ Teller = (*teller)(nil)
+
+// Found takes over what the host is. The proxy's readiness is watched apart: it is taken from here only if another proxy runs now, or
+// if it got ready since the watch looked.
+func (t *teller) Found(outcome Outcome) {
+	t.board.Update(func(f *report.Facts) {
+		if f.Proxy.Slot == outcome.Proxy.Slot {
+			outcome.Proxy.Ready, outcome.Proxy.Message = f.Proxy.Ready || outcome.Proxy.Ready, f.Proxy.Message
+		}
+		f.Proxy, f.Interception, f.DNS = outcome.Proxy, outcome.Interception, outcome.DNS
+	})
+}
+
+// Changes adds a step to those of this Converge.
+func (t *teller) Changes(step report.Step) {
+	t.board.Update(func(f *report.Facts) {
+		if !t.changed {
+			f.Configuration.Steps, t.changed = nil, true
+		}
+		f.Configuration.Steps = withStep(f.Configuration.Steps, step)
+	})
 }
 
 // withStep replaces the last step if it is the same one, which has now ended, and else adds it. It makes a new list, as the old

@@ -36,14 +36,15 @@ var _ Machine = (*Converging)(nil)
 func NewConverging(host Restorable, root string) *Converging { return &Converging{host, root} }
 
 // Converge observes, plans and applies. Steps that a person would not miss are not told.
-func (c *Converging) Converge(ctx context.Context, want *hawserv1.DesiredState, tell func(report.Step)) (Outcome, error) {
+func (c *Converging) Converge(ctx context.Context, want *hawserv1.DesiredState, tell Teller) error {
 	var began time.Time
 	converger := converge.Converger{
-		Host: c.host,
+		Host:   c.host,
+		Looked: func(have plan.Observed) { tell.Found(outcomeOf(want, have)) },
 		Started: func(step plan.Step) {
 			began = time.Now()
 			if name := stepName(step); name != "" {
-				tell(report.Step{Name: name, Started: began})
+				tell.Changes(report.Step{Name: name, Started: began})
 			}
 		},
 		Finished: func(taken converge.Taken) {
@@ -52,16 +53,14 @@ func (c *Converging) Converge(ctx context.Context, want *hawserv1.DesiredState, 
 				name = taken.Step.String()
 			}
 			if name != "" {
-				tell(report.Step{Name: name, Started: began, Finished: taken.Finished, Error: text(taken.Err)})
+				tell.Changes(report.Step{Name: name, Started: began, Finished: taken.Finished, Error: text(taken.Err)})
 			}
 		},
 	}
-	result, err := converger.Converge(ctx, want)
-	outcome := outcomeOf(want, result)
-	if err != nil {
-		return outcome, explained(err)
+	if _, err := converger.Converge(ctx, want); err != nil {
+		return explained(err)
 	}
-	return outcome, nil
+	return nil
 }
 
 // Restore puts the host back.
@@ -101,13 +100,8 @@ func tokenExpiry(token string) int64 {
 	return claims.Expiry
 }
 
-func outcomeOf(want *hawserv1.DesiredState, result converge.Result) Outcome {
-	have := result.Observed
+func outcomeOf(want *hawserv1.DesiredState, have plan.Observed) Outcome {
 	outcome := Outcome{Interception: report.Interception{Wanted: want.GetInterception().GetMode() == hawserv1.Interception_MODE_REDIRECT}}
-	if have.Files == nil {
-		// It was not even observed.
-		return outcome
-	}
 	slot := plan.ActiveSlot(have)
 	if unit := have.Units[slot]; unit.Active {
 		outcome.Proxy = report.Proxy{Slot: string(slot), Ready: unit.Ready}

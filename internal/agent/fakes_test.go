@@ -34,25 +34,26 @@ type fakeMachine struct {
 
 var _ Machine = (*fakeMachine)(nil)
 
-func (m *fakeMachine) Converge(_ context.Context, want *hawserv1.DesiredState, tell func(report.Step)) (Outcome, error) {
+func (m *fakeMachine) Converge(_ context.Context, want *hawserv1.DesiredState, tell Teller) error {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	began := time.Now()
 	step := report.Step{Name: "become " + want.GetGeneration(), Started: began}
 	if err := m.failure; err != nil {
-		tell(step)
+		tell.Changes(step)
 		step.Finished, step.Error = time.Now(), err.Error()
-		tell(step)
-		return Outcome{}, err
+		tell.Changes(step)
+		return err
 	}
 	if m.applied != want.GetGeneration() {
-		tell(step)
+		tell.Changes(step)
 		step.Finished = time.Now()
-		tell(step)
+		tell.Changes(step)
 	}
 	m.applied, m.token = want.GetGeneration(), want.GetToken()
 	m.news()
-	return Outcome{Proxy: report.Proxy{Version: want.GetProxy().GetVersion(), Slot: "a"}, Interception: report.Interception{Wanted: true, Active: true, Backend: "nftables"}}, nil
+	tell.Found(Outcome{Proxy: report.Proxy{Version: want.GetProxy().GetVersion(), Slot: "a"}, Interception: report.Interception{Wanted: true, Active: true, Backend: "nftables"}})
+	return nil
 }
 
 func (m *fakeMachine) Restore(context.Context) error {

@@ -100,6 +100,20 @@ func TestAFailureIsReportedAndTriedAgain(t *testing.T) {
 	}
 }
 
+// A look at the host that fails, as when systemctl hangs, says nothing about the proxy, which goes on serving.
+func TestAHostThatCannotBeLookedAtKeepsItsHealth(t *testing.T) {
+	w := newWorld(t)
+	w.manager.Desire(state("g1"))
+	stop := w.run()
+	at := w.manager.Await(t, 0, `applied="g1" failed="" slot="a" healthy=true`)
+	w.machine.fail(errors.New("observe the host: look at units: run systemctl show: context deadline exceeded"))
+	w.manager.SendToken(&hawserv1.IstioToken{Token: "fresh", Expiry: time.Now().Add(12 * time.Hour).Unix()})
+	w.manager.Await(t, at, `applied="" failed="g1" slot="a" healthy=true`)
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}
+
 type reasoned struct{ reason, text string }
 
 func (r reasoned) Error() string  { return r.text }

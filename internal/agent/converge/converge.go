@@ -41,6 +41,8 @@ type Result struct {
 // Converger converges one host. The zero values of the optional fields do nothing.
 type Converger struct {
 	Host Host
+	// Looked is told what the host is, after each look at it and before anything is done to it; optional.
+	Looked func(plan.Observed)
 	// Started and Finished are told of each step; optional.
 	Started  func(step plan.Step)
 	Finished func(taken Taken)
@@ -69,6 +71,9 @@ func (c Converger) Converge(ctx context.Context, want *hawserv1.DesiredState) (R
 			return result, err
 		}
 		result.Observed = have
+		if c.Looked != nil {
+			c.Looked(have)
+		}
 		result.Remaining = plan.Compute(want, have)
 		if len(result.Remaining) == 0 {
 			return result, nil
@@ -77,7 +82,7 @@ func (c Converger) Converge(ctx context.Context, want *hawserv1.DesiredState) (R
 			return result, err
 		}
 	}
-	return result, fmt.Errorf("the host still differs after %d rounds, next would be: %s; something on the host undoes it", rounds, result.Taken[len(result.Taken)-1].Step)
+	return result, fmt.Errorf("the host still differs after %d rounds, the last step was: %s; something on the host undoes it", rounds, result.Taken[len(result.Taken)-1].Step)
 }
 
 func (c Converger) take(ctx context.Context, result *Result) error {
