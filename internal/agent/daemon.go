@@ -49,9 +49,6 @@ var errNotJoined = errors.New("this host has not joined a mesh: run `hawser-agen
 
 // open reads what is stored and puts the parts together; nothing runs yet.
 func open(options Options) (*daemon, error) {
-	if err := options.Store.Prepare(); err != nil {
-		return nil, err
-	}
 	identity, err := options.Store.Identity()
 	if errors.Is(err, store.ErrNone) {
 		return nil, errNotJoined
@@ -70,16 +67,17 @@ func open(options Options) (*daemon, error) {
 	}
 	d.lookedProxy = sync.OnceFunc(func() { close(d.proxyLooked) })
 	d.lookedApplication = sync.OnceFunc(func() { close(d.applicationLooked) })
-	d.mailbox = newMailbox(state, nil)
 	d.dialer = dial.New(d.enrollment.Manager, func() []string { return d.mailbox.gateways(d.enrollment.Manager) })
 	if d.machine, err = options.Machine(Connect{Manager: d.enrollment.Manager, Dialer: d.dialer, Identity: options.Store.Identity}); err != nil {
 		return nil, err
 	}
+	token := d.machine.Token()
+	d.mailbox = newMailbox(state, token)
 	d.board.Update(func(f *report.Facts) { f.Connection.Since = d.started })
 	if state != nil {
 		d.desired(state)
 	}
-	if token := d.machine.Token(); token != nil {
+	if token != nil {
 		d.held(token)
 	}
 	d.stream = subscribe.New(subscribe.NewManager(d.dialer, options.Store.Identity), d, d, d.connection, options.Log)
@@ -93,6 +91,7 @@ func (d *daemon) State(state *hawserv1.DesiredState) {
 	if token := state.GetToken(); token.GetToken() != "" {
 		d.held(token)
 	}
+	// The board comes first: what is applied must not be ahead of what it says is desired.
 	d.mailbox.putState(state)
 	select {
 	case d.probeChanged <- struct{}{}:
@@ -104,6 +103,7 @@ func (d *daemon) State(state *hawserv1.DesiredState) {
 func (d *daemon) Token(token *hawserv1.IstioToken) {
 	d.options.Log.Info("received an Istio token", "expiry", time.Unix(token.GetExpiry(), 0).UTC())
 	d.held(token)
+	d.mailbox.putToken(token)
 }
 
 // Removed ends the machine's membership.
@@ -126,8 +126,8 @@ func (d *daemon) desired(state *hawserv1.DesiredState) {
 	})
 }
 
+// held puts the life time of the token on the board.
 func (d *daemon) held(token *hawserv1.IstioToken) {
-	d.mailbox.putToken(token)
 	d.board.Update(func(f *report.Facts) {
 		f.Certificates.IstioToken = report.Validity{NotAfter: time.Unix(token.GetExpiry(), 0).UTC()}
 	})
@@ -190,7 +190,7 @@ func (d *daemon) Status() local.Status {
 func (d *daemon) Drain(ctx context.Context) error {
 	d.board.Update(func(f *report.Facts) { f.Draining = true })
 	if !d.board.Facts().Connection.Up {
-		return errors.New("there is no connection to it")
+		return errors.New("there is no connection to the manager")
 	}
 	select {
 	case <-d.stream.Drained():

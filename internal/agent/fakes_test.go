@@ -15,6 +15,7 @@ import (
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
 	"github.com/hawser-io/hawser/internal/agent/local"
 	"github.com/hawser-io/hawser/internal/agent/managertest"
+	"github.com/hawser-io/hawser/internal/agent/notify"
 	"github.com/hawser-io/hawser/internal/agent/progress"
 	"github.com/hawser-io/hawser/internal/agent/report"
 	"github.com/hawser-io/hawser/internal/agent/store"
@@ -30,6 +31,8 @@ type fakeMachine struct {
 	restored bool
 	failure  error
 	changed  chan struct{}
+	// restoring is closed when Restore begins, which then waits for release; nil: it does not wait.
+	restoring, release chan struct{}
 }
 
 var _ Machine = (*fakeMachine)(nil)
@@ -57,6 +60,10 @@ func (m *fakeMachine) Converge(_ context.Context, want *hawserv1.DesiredState, t
 }
 
 func (m *fakeMachine) Restore(context.Context) error {
+	if m.restoring != nil {
+		close(m.restoring)
+		<-m.release
+	}
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	if m.failure != nil {
@@ -131,6 +138,8 @@ type world struct {
 	proxy       *httptest.Server
 	proxyStatus atomic.Int32
 	socket      string
+	// notify is systemd's socket; empty for none.
+	notify notify.Socket
 }
 
 func newWorld(t *testing.T) *world {
@@ -171,7 +180,8 @@ func (w *world) options() Options {
 		Machine:          func(Connect) (Machine, error) { return w.machine, nil },
 		Readiness:        func(string) string { return w.proxy.URL },
 		ProxyCertificate: func(string) string { return filepath.Join(w.store.Directory(), "identity/cert.pem") },
-		Log:              slog.New(slog.NewTextHandler(w.t.Output(), nil)),
+		Notify:           w.notify, Watchdog: 10 * time.Millisecond,
+		Log: slog.New(slog.NewTextHandler(w.t.Output(), nil)),
 	}
 }
 

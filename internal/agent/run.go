@@ -16,15 +16,9 @@ import (
 	"github.com/hawser-io/hawser/internal/agent/renew"
 )
 
-const (
-	// firstLook is how long the stream waits for the first verdicts on proxy and application, so that a machine which served
-	// before its agent was restarted is not called unhealthy for a moment.
-	firstLook = 1500 * time.Millisecond
-	// drainTimeout is how long the manager may take to hear that the machine goes down, drainPause how long callers then get
-	// to turn elsewhere before the proxy is stopped.
-	drainTimeout = 3 * time.Second
-	drainPause   = time.Second
-)
+// firstLook is how long the stream waits for the first verdicts on proxy and application, so that a machine which served before its
+// agent was restarted is not called unhealthy for a moment.
+const firstLook = 1500 * time.Millisecond
 
 // Run keeps the machine in the mesh until ctx ends, or until the manager has removed the machine and the host is put back.
 func Run(ctx context.Context, options Options) error {
@@ -33,11 +27,16 @@ func Run(ctx context.Context, options Options) error {
 		return err
 	}
 	if reason := d.enrollment.Removed; reason != "" {
+		d.tell(notify.Ready)
 		return d.withdraw(context.WithoutCancel(ctx), reason)
 	}
 	listener, err := local.Listen(options.Socket)
 	if err != nil {
 		return err
+	}
+	// Whoever has the socket is the one agent: until now what looks like a leftover of a crash may be another's work.
+	if err := options.Store.Prepare(); err != nil {
+		return errors.Join(err, listener.Close())
 	}
 	// The parts outlive ctx by the time that it takes to say goodbye.
 	work, end := context.WithCancel(context.WithoutCancel(ctx))
@@ -83,22 +82,28 @@ func (d *daemon) start(ctx context.Context, group *errgroup.Group, listener *net
 			return o.Notify.Watchdog(ctx, o.Watchdog, func() { d.board.Facts() })
 		},
 	} {
-		group.Go(func() error { return guard(name, part, o.Log) })
+		group.Go(func() error { return guard(ctx, name, part, o.Log) })
 	}
 }
 
-// guard names a part's error, and turns its panic into one: systemd starts the agent again, and the others get to stop.
-func guard(name string, part func() error, log *slog.Logger) (err error) {
+// guard names a part's error, and turns into one its panic, and its end before ctx: the others then get to stop, and systemd starts
+// the agent again, instead of one that does half of its work.
+func guard(ctx context.Context, name string, part func() error, log *slog.Logger) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			log.Error("a part of the agent panicked", "part", name, "panic", r)
+			log.Error("a part of the agent panicked", "part", name, "panic", r, "stack", string(debug.Stack()))
 			err = fmt.Errorf("%s: panic: %v", name, r)
 		}
 	}()
-	if err := part(); err != nil && !errors.Is(err, context.Canceled) {
+	err = part()
+	switch {
+	case err == nil && ctx.Err() == nil:
+		return fmt.Errorf("%s: it ended by itself", name)
+	case err == nil, ctx.Err() != nil && errors.Is(err, context.Canceled):
+		return nil
+	default:
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	return nil
 }
 
 // hold keeps the stream, once the first look at the machine is taken or has taken too long.
@@ -122,59 +127,4 @@ func closed() <-chan time.Time {
 	done := make(chan time.Time)
 	close(done)
 	return done
-}
-
-// stop says goodbye while the stream still stands, ends the parts, and only then puts the host back if the machine was removed:
-// no part may work on the host then.
-func (d *daemon) stop(ctx context.Context, group *errgroup.Group, end func(), removed bool, reason string) error {
-	d.tell(notify.Stopping)
-	if !removed && d.options.Service.ShuttingDown(ctx) {
-		d.goodbye(ctx)
-	}
-	end()
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	if !removed {
-		return nil
-	}
-	return d.withdraw(ctx, reason)
-}
-
-// withdraw puts the host back. That it is to be is kept first: an agent that is started again after a failure goes on with it.
-func (d *daemon) withdraw(ctx context.Context, reason string) error {
-	d.options.Log.Warn("the manager has removed this machine: putting the host back", "reason", reason)
-	d.enrollment.Removed = reason
-	if err := d.options.Store.KeepEnrollment(d.enrollment); err != nil {
-		return err
-	}
-	if err := d.machine.Restore(ctx); err != nil {
-		return fmt.Errorf("put the host back after the machine was removed: %w; run `hawser-agent leave`", err)
-	}
-	if err := d.options.Store.Forget(); err != nil {
-		return err
-	}
-	return d.options.Service.Retire(ctx)
-}
-
-// goodbye takes the machine out of rotation before its proxy stops. An agent that is only restarted does not: its proxy goes
-// on, and the manager waits for a while before it holds the silence against the machine.
-func (d *daemon) goodbye(ctx context.Context) {
-	limited, cancel := context.WithTimeout(ctx, drainTimeout)
-	defer cancel()
-	if err := d.Drain(limited); err != nil {
-		d.options.Log.Warn("the manager could not be told that the machine goes down", "error", err)
-		return
-	}
-	select {
-	case <-limited.Done():
-	case <-time.After(drainPause):
-	}
-}
-
-// tell tells systemd; it is not worth failing for.
-func (d *daemon) tell(state string) {
-	if err := d.options.Notify.Send(state); err != nil {
-		d.options.Log.Warn("could not tell systemd", "error", err)
-	}
 }

@@ -1,11 +1,15 @@
 package agent
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -179,61 +183,48 @@ func TestShutdownDrainsFirst(t *testing.T) {
 	w.manager.Await(t, at, "bye")
 }
 
-func TestRemovedMachineLeaves(t *testing.T) {
+// A second agent, started by hand, must not touch what the first one is writing.
+func TestASecondAgentLeavesTheFirstAlone(t *testing.T) {
 	w := newWorld(t)
 	w.manager.Desire(state("g1"))
 	stop := w.run()
 	w.manager.Await(t, 0, `applied="g1"`)
-	w.manager.Remove("the Machine was deleted")
-	w.awaitGone()
+	half := filepath.Join(w.store.Directory(), "state", ".hawser-new-desired.pb-1")
+	if err := os.WriteFile(half, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := Run(t.Context(), w.options()); err == nil || !strings.Contains(err.Error(), "another agent runs") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := os.Stat(half); err != nil {
+		t.Error(err)
+	}
 	if err := stop(); err != nil {
 		t.Error(err)
 	}
-	if w.machine.String() != "applied= token=token-g1 restored=true" || !w.service.retired.Load() {
-		t.Errorf("machine %s, retired %v", w.machine, w.service.retired.Load())
-	}
-	if _, err := os.Stat(w.store.Directory()); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("%s is still there: %v", w.store.Directory(), err)
-	}
-	if err := w.run()(); !errors.Is(err, errNotJoined) {
-		t.Errorf("running after it: %v", err)
-	}
 }
 
-// A removal that was cut off goes on when the agent is started again. It must not become a member again meanwhile.
-func TestRemovalIsFinishedAfterAFailure(t *testing.T) {
-	w := newWorld(t)
-	w.manager.Desire(state("g1"))
-	stop := w.run()
-	w.manager.Await(t, 0, `applied="g1"`)
-	w.machine.fail(errors.New("the disk is read-only"))
-	w.manager.Remove("the Machine was deleted")
-	w.awaitGone()
-	if err := stop(); err == nil || !strings.Contains(err.Error(), "the disk is read-only") {
-		t.Errorf("got %v", err)
-	}
-	before := w.manager.Events()
-	w.machine.mend()
-	if err := Run(t.Context(), w.options()); err != nil {
-		t.Error(err)
-	}
-	if w.manager.Events() != before {
-		t.Errorf("it went to the manager again:\n%s", w.manager.Events())
-	}
-	if w.machine.String() != "applied= token=token-g1 restored=true" || !w.service.retired.Load() {
-		t.Errorf("machine %s, retired %v", w.machine, w.service.retired.Load())
-	}
-}
-
-// awaitGone returns once no agent answers on the socket.
-func (w *world) awaitGone() {
-	w.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
-		if err := local.NewClient(w.socket).Watch(w.t.Context(), func(local.Status) bool { return true }); errors.Is(err, local.ErrNotRunning) {
-			return
+func TestAPartThatEndsByItselfEndsTheAgent(t *testing.T) {
+	log := slog.New(slog.DiscardHandler)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, test := range map[string]struct {
+		ctx  context.Context
+		part func() error
+		want string
+	}{
+		"told to":                  {ended, func() error { return nil }, "<nil>"},
+		"told to, with its words":  {ended, func() error { return context.Canceled }, "<nil>"},
+		"told to, and failed":      {ended, func() error { return errors.New("disk full") }, "stream: disk full"},
+		"without a word":           {t.Context(), func() error { return nil }, "stream: it ended by itself"},
+		"with another's cancelled": {t.Context(), func() error { return context.Canceled }, "stream: context canceled"},
+		"failed":                   {t.Context(), func() error { return errors.New("disk full") }, "stream: disk full"},
+		"panicked":                 {t.Context(), func() error { panic("oh") }, "stream: panic: oh"},
+	} {
+		if got := fmt.Sprint(guard(test.ctx, "stream", test.part, log)); got != test.want {
+			t.Errorf("%s: %s, want %s", name, got, test.want)
 		}
 	}
-	w.t.Fatal("the agent still answers")
 }
 
 func TestCertificateIsRenewedAtHalfOfItsLife(t *testing.T) {

@@ -1,0 +1,93 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hawser-io/hawser/internal/agent/notify"
+)
+
+const (
+	// drainTimeout is how long the manager may take to hear that the machine goes down, drainPause how long callers then get
+	// to turn elsewhere before the proxy is stopped.
+	drainTimeout = 3 * time.Second
+	drainPause   = time.Second
+)
+
+// stop says goodbye while the stream still stands, ends the parts, and only then puts the host back if the machine was removed:
+// no part may work on the host then.
+func (d *daemon) stop(ctx context.Context, group *errgroup.Group, end func(), removed bool, reason string) error {
+	if !removed {
+		// Whoever says so has TimeoutStopSec left, and putting a host back takes as long as its proxy drains.
+		d.tell(notify.Stopping)
+		if d.options.Service.ShuttingDown(ctx) {
+			d.goodbye(ctx)
+		}
+	}
+	end()
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	if !removed {
+		return nil
+	}
+	return d.withdraw(ctx, reason)
+}
+
+// withdraw puts the host back. That it is to be is kept first: an agent that is started again after a failure goes on with it.
+func (d *daemon) withdraw(ctx context.Context, reason string) error {
+	defer d.stayAlive(ctx)()
+	d.options.Log.Warn("the manager has removed this machine: putting the host back", "reason", reason)
+	d.enrollment.Removed = reason
+	if err := d.options.Store.KeepEnrollment(d.enrollment); err != nil {
+		return err
+	}
+	if err := d.machine.Restore(ctx); err != nil {
+		return fmt.Errorf("put the host back after the machine was removed: %w; run `hawser-agent leave`", err)
+	}
+	if err := d.options.Store.Forget(); err != nil {
+		return err
+	}
+	return d.options.Service.Retire(ctx)
+}
+
+// stayAlive answers systemd's watchdog, whose part has ended, until the returned function is called.
+func (d *daemon) stayAlive(ctx context.Context) (end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var answering sync.WaitGroup
+	answering.Go(func() {
+		if err := d.options.Notify.Watchdog(ctx, d.options.Watchdog, func() {}); err != nil {
+			d.options.Log.Warn("could not tell systemd", "error", err)
+		}
+	})
+	return func() {
+		cancel()
+		answering.Wait()
+	}
+}
+
+// goodbye takes the machine out of rotation before its proxy stops. An agent that is only restarted does not: its proxy goes
+// on, and the manager waits for a while before it holds the silence against the machine.
+func (d *daemon) goodbye(ctx context.Context) {
+	limited, cancel := context.WithTimeout(ctx, drainTimeout)
+	defer cancel()
+	if err := d.Drain(limited); err != nil {
+		d.options.Log.Warn("the manager could not be told that the machine goes down", "error", err)
+		return
+	}
+	select {
+	case <-limited.Done():
+	case <-time.After(drainPause):
+	}
+}
+
+// tell tells systemd; it is not worth failing for.
+func (d *daemon) tell(state string) {
+	if err := d.options.Notify.Send(state); err != nil {
+		d.options.Log.Warn("could not tell systemd", "error", err)
+	}
+}
