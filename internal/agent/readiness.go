@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hawser-io/hawser/internal/agent/probe"
 	"github.com/hawser-io/hawser/internal/agent/report"
 	"github.com/hawser-io/hawser/internal/agent/roundtrip"
 )
@@ -19,9 +20,8 @@ func watchProxy(ctx context.Context, board *report.Board, readiness func(slot st
 	var kept roundtrip.Kept
 	// It is of no use any more, and neither is why it cannot be closed.
 	defer func() { _ = kept.Close() }()
-	ticker := time.NewTicker(readinessPeriod)
-	defer ticker.Stop()
 	for {
+		next := probe.Next(time.Now(), readinessPeriod)
 		if slot := board.Facts().Proxy.Slot; slot != "" {
 			err := askReady(ctx, &kept, readiness(slot))
 			if ctx.Err() != nil {
@@ -33,7 +33,7 @@ func watchProxy(ctx context.Context, board *report.Board, readiness func(slot st
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-ticker.C:
+		case <-time.After(time.Until(next)):
 		}
 	}
 }

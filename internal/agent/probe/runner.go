@@ -50,11 +50,10 @@ func Run(ctx context.Context, checker Checker, schedule Schedule, tell func(Verd
 		case <-time.After(schedule.InitialDelay):
 		}
 	}
-	ticker := time.NewTicker(schedule.Period)
-	defer ticker.Stop()
 	threshold := newThreshold(schedule.Successes, schedule.Failures)
 	last, first := threshold.verdict, true
 	for {
+		next := Next(time.Now(), schedule.Period)
 		verdict := threshold.add(once(ctx, checker, schedule.Timeout))
 		if ctx.Err() != nil {
 			return nil
@@ -66,7 +65,7 @@ func Run(ctx context.Context, checker Checker, schedule Schedule, tell func(Verd
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-ticker.C:
+		case <-time.After(time.Until(next)):
 		}
 	}
 }
