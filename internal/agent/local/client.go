@@ -38,12 +38,20 @@ func (c Client) Watch(ctx context.Context, see func(Status) bool) error {
 }
 
 func (c Client) one(ctx context.Context, command string) (found Status, err error) {
-	err = c.ask(ctx, command, func(status Status) bool {
+	limited, cancel := context.WithTimeout(ctx, 2*patience)
+	defer cancel()
+	err = c.ask(limited, command, func(status Status) bool {
 		found = status
 		return false
 	})
+	if limited.Err() != nil && ctx.Err() == nil {
+		return found, fmt.Errorf("the agent does not answer: %w", errHangs)
+	}
 	return found, err
 }
+
+// errHangs: systemd's watchdog finds that out as well, and starts the agent again.
+var errHangs = errors.New("it hangs, `systemctl restart hawser-agent` starts it again")
 
 func (c Client) ask(ctx context.Context, command string, see func(Status) bool) error {
 	var dialer net.Dialer
@@ -51,6 +59,8 @@ func (c Client) ask(ctx context.Context, command string, see func(Status) bool) 
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return ErrNotRunning
+	case errors.Is(err, syscall.EAGAIN):
+		return fmt.Errorf("the agent takes no more requests: %w", errHangs)
 	case errors.Is(err, fs.ErrPermission):
 		return errors.New("the agent talks to root only: run this command with sudo")
 	case err != nil:

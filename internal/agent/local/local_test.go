@@ -3,6 +3,7 @@ package local
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net"
@@ -10,6 +11,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/hawser-io/hawser/internal/agent/report"
 )
@@ -131,4 +135,62 @@ func TestSocket(t *testing.T) {
 		t.Fatalf("a socket that a crash left behind: %v", err)
 	}
 	listener.Close()
+}
+
+// An agent that hangs still holds its socket, though the kernel takes no more connections to it.
+func TestAHungAgentKeepsItsSocket(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "agent.sock")
+	descriptor, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(descriptor)
+	if err := errors.Join(unix.Bind(descriptor, &unix.SockaddrUnix{Name: path}), unix.Listen(descriptor, 0)); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		connection, err := net.Dial("unix", path)
+		if err != nil {
+			break
+		}
+		defer connection.Close()
+	}
+	if listener, err := Listen(path); err == nil {
+		listener.Close()
+		t.Error("its socket was taken over")
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Error(err)
+	}
+	if _, err := NewClient(path).Status(t.Context()); err == nil || !strings.Contains(err.Error(), "systemctl restart hawser-agent") {
+		t.Errorf("asking it: %v", err)
+	}
+}
+
+// deafAgent never gets to tell the manager.
+type deafAgent struct{ fakeAgent }
+
+func (deafAgent) Drain(ctx context.Context) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func TestNoAnswerIsWaitedForWithoutEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, client := net.Pipe()
+		defer client.Close()
+		agent := deafAgent{fakeAgent{report.NewBoard()}}
+		done := make(chan error)
+		go func() { done <- NewServer(agent, slog.New(slog.DiscardHandler)).handle(t.Context(), func() {}, server) }()
+		if err := json.NewEncoder(client).Encode(request{commandDrain}); err != nil {
+			t.Fatal(err)
+		}
+		line, err := bufio.NewReader(client).ReadString('\n')
+		if err != nil || !strings.Contains(line, "did not hear of it within 10s") {
+			t.Errorf("%q, %v", line, err)
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -39,10 +39,15 @@ type Server struct {
 // NewServer returns a server for agent.
 func NewServer(agent Agent, log *slog.Logger) *Server { return &Server{agent: agent, log: log} }
 
-// Listen makes the socket, for its owner alone. A socket that a crash left behind is replaced; one that a running agent
-// answers on is not.
+// Listen makes the socket, for its owner alone. A socket that a crash left behind is replaced; one that an agent holds is not, also if
+// that one hangs.
 func Listen(path string) (*net.UnixListener, error) {
-	if connection, err := net.Dial("unix", path); err == nil {
+	connection, err := net.Dial("unix", path)
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return nil, fmt.Errorf("see whether another agent runs on %s: %w; `systemctl status hawser-agent` tells", path, err)
+	default:
 		return nil, errors.Join(fmt.Errorf("another agent runs on %s: see `systemctl status hawser-agent`", path), connection.Close())
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -103,6 +108,11 @@ func (s *Server) answer(ctx context.Context, hangUp func(), connection *net.Unix
 	if err := ownUser(connection); err != nil {
 		return err
 	}
+	return s.handle(ctx, hangUp, connection)
+}
+
+// handle answers the one request of a client that may ask.
+func (s *Server) handle(ctx context.Context, hangUp func(), connection net.Conn) error {
 	if err := connection.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		return err
 	}
@@ -120,21 +130,32 @@ func (s *Server) answer(ctx context.Context, hangUp func(), connection *net.Unix
 	case commandWatch:
 		return s.replyWatch(ctx, hangUp, connection)
 	case commandDrain:
-		if err := s.agent.Drain(ctx); err != nil {
-			return reply(connection, response{Error: err.Error()})
-		}
-		return s.replyStatus(connection)
+		return s.replyDrain(ctx, connection)
 	default:
 		return reply(connection, response{Error: fmt.Sprintf("this agent does not know the command %q", asked.Command)})
 	}
 }
 
-func (s *Server) replyStatus(connection *net.UnixConn) error {
+func (s *Server) replyDrain(ctx context.Context, connection net.Conn) error {
+	limited, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	err := s.agent.Drain(limited)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return reply(connection, response{Error: fmt.Sprintf("the manager did not hear of it within %s", patience)})
+	case err != nil:
+		return reply(connection, response{Error: err.Error()})
+	default:
+		return s.replyStatus(connection)
+	}
+}
+
+func (s *Server) replyStatus(connection net.Conn) error {
 	status := s.agent.Status()
 	return reply(connection, response{Status: &status})
 }
 
-func (s *Server) replyWatch(ctx context.Context, hangUp func(), connection *net.UnixConn) error {
+func (s *Server) replyWatch(ctx context.Context, hangUp func(), connection net.Conn) error {
 	if err := connection.SetReadDeadline(time.Time{}); err != nil {
 		return err
 	}
@@ -161,7 +182,7 @@ func (s *Server) replyWatch(ctx context.Context, hangUp func(), connection *net.
 	}
 }
 
-func reply(connection *net.UnixConn, answer response) error {
+func reply(connection net.Conn, answer response) error {
 	line, err := json.Marshal(answer)
 	if err != nil {
 		return fmt.Errorf("encode the answer: %w", err)
