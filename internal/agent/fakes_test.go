@@ -168,7 +168,7 @@ type joining struct{}
 func (joining) Check(context.Context, string) (*hawserv1.HostFacts, error) {
 	return &hawserv1.HostFacts{Hostname: "vm-1"}, nil
 }
-func (joining) Start(context.Context) error { return nil }
+func (joining) Start(context.Context, bool) error { return nil }
 func (joining) Watch(_ context.Context, see func(local.Status) bool) error {
 	see(local.Status{Ready: true})
 	return nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/agent"
 	"github.com/hawser-io/hawser/internal/agent/host"
+	"github.com/hawser-io/hawser/internal/agent/host/command"
 	"github.com/hawser-io/hawser/internal/agent/local"
 	"github.com/hawser-io/hawser/internal/agent/preflight"
 	"github.com/hawser-io/hawser/internal/agent/service"
@@ -25,7 +26,7 @@ type Host interface {
 // Service is the agent's own systemd service.
 type Service interface {
 	agent.Service
-	Start(ctx context.Context) error
+	Start(ctx context.Context, anew bool) error
 	Stop(ctx context.Context) error
 }
 
@@ -51,7 +52,7 @@ func Real() *Program {
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Terminal: term.IsTerminal(int(os.Stdout.Fd())),
 		State: store.DefaultDirectory, Socket: local.DefaultSocket, Lock: "/run/hawser-agent.lock",
 		Host:        func(options host.Options) Host { return host.New(options) },
-		Service:     service.Systemd{},
+		Service:     service.New(command.Exec{}),
 		Environment: os.Getenv,
 	}
 }

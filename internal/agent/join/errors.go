@@ -14,6 +14,10 @@ type Already struct{ Enrollment store.Enrollment }
 
 func (a *Already) Error() string {
 	e := a.Enrollment
+	if e.Removed != "" {
+		return fmt.Sprintf("this host is being put back, as the manager has removed machine %s/%s (%s): run `hawser-agent leave` to finish that, then join",
+			e.Namespace, e.Name, e.Removed)
+	}
 	if e.Completed.IsZero() {
 		return fmt.Sprintf("this host is joining as machine %s/%s with another token (%s): repeat that command to finish it, or run `hawser-agent leave` first",
 			e.Namespace, e.Name, e.TokenID)

@@ -61,6 +61,8 @@ type fakeHost struct {
 	*killer
 	problems []string
 	running  bool
+	// starts counts how often the service was started.
+	starts int
 	// statuses that the agent shows one after the other.
 	statuses []local.Status
 }
@@ -78,8 +80,14 @@ func (h *fakeHost) Check(context.Context, string) (*hawserv1.HostFacts, error) {
 	return &hawserv1.HostFacts{Hostname: "VM-1", Addresses: []string{"10.0.0.1"}}, nil
 }
 
-func (h *fakeHost) Start(context.Context) error {
-	return around(h.killer, "starting the service", func() error { h.running = true; return nil })
+func (h *fakeHost) Start(_ context.Context, anew bool) error {
+	return around(h.killer, "starting the service", func() error {
+		if anew || !h.running {
+			h.starts++
+		}
+		h.running = true
+		return nil
+	})
 }
 
 func (h *fakeHost) Watch(ctx context.Context, see func(local.Status) bool) error {

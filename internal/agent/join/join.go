@@ -48,7 +48,8 @@ type Enroller interface {
 
 // Service is the agent's own.
 type Service interface {
-	Start(ctx context.Context) error
+	// Start starts it. One that runs already goes on, or begins anew, since what it read at its start is no longer so.
+	Start(ctx context.Context, anew bool) error
 }
 
 // Agent is the running agent.
@@ -84,7 +85,8 @@ func (j *Joiner) Run(ctx context.Context, request Request) (local.Status, error)
 	if err != nil {
 		return local.Status{}, err
 	}
-	if enrollment.Name == "" {
+	anew := enrollment.Name == ""
+	if anew {
 		if enrollment, err = j.enroll(ctx, request); err != nil {
 			return local.Status{}, err
 		}
@@ -92,7 +94,7 @@ func (j *Joiner) Run(ctx context.Context, request Request) (local.Status, error)
 		j.Progress.Done(fmt.Sprintf("enrolled before as %s/%s", enrollment.Namespace, enrollment.Name))
 	}
 	j.Progress.Begin("start the agent")
-	if err := j.Service.Start(ctx); err != nil {
+	if err := j.Service.Start(ctx, anew); err != nil {
 		return local.Status{}, fmt.Errorf("start the agent's service: %w", err)
 	}
 	j.Progress.Done("agent started")
@@ -115,7 +117,7 @@ func (j *Joiner) earlier(request Request) (store.Enrollment, error) {
 		return store.Enrollment{}, nil
 	case err != nil:
 		return store.Enrollment{}, err
-	case !enrollment.Completed.IsZero() || enrollment.TokenID != request.Token.ID():
+	case enrollment.Removed != "" || !enrollment.Completed.IsZero() || enrollment.TokenID != request.Token.ID():
 		return store.Enrollment{}, &Already{enrollment}
 	case enrollment.Manager != request.Manager:
 		// The address was corrected: enrolling again with the same key and token is safe.

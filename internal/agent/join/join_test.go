@@ -96,6 +96,46 @@ func TestAnotherTokenWhileJoining(t *testing.T) {
 	}
 }
 
+// The agent read the manager's address when it started.
+func TestACorrectedAddressReachesTheRunningAgent(t *testing.T) {
+	w := newWorld(t)
+	request := Request{Manager: w.manager.Address, Token: w.manager.Token()}
+	w.host.statuses = nil
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := w.join(ctx, request, -1); !errors.As(err, new(*NotReady)) {
+		t.Fatalf("a join without a ready machine: %v", err)
+	}
+	w.host.statuses = []local.Status{ready()}
+	_, port, err := net.SplitHostPort(w.manager.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Manager = net.JoinHostPort("localhost", port)
+	if err := w.join(t.Context(), request, -1); err != nil || w.host.starts != 2 {
+		t.Errorf("%v, the agent was started %d times", err, w.host.starts)
+	}
+}
+
+func TestAMachineThatIsBeingRemovedCannotJoin(t *testing.T) {
+	w := newWorld(t)
+	request := Request{Manager: w.manager.Address, Token: w.manager.Token()}
+	if err := w.join(t.Context(), request, -1); err != nil {
+		t.Fatal(err)
+	}
+	enrollment, err := w.store.Enrollment()
+	if err != nil {
+		t.Fatal(err)
+	}
+	enrollment.Removed, enrollment.Completed = "the Machine was deleted", time.Time{}
+	if err := w.store.KeepEnrollment(enrollment); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.join(t.Context(), request, -1); !errors.As(err, new(*Already)) || !strings.Contains(err.Error(), "run `hawser-agent leave` to finish that") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestRefusalsSayWhatToDoAndLeaveNothing(t *testing.T) {
 	w := newWorld(t)
 	reasons := []refusal.Reason{

@@ -78,14 +78,16 @@ func (l *Leaver) Run(ctx context.Context) error {
 	}
 	l.drain(ctx)
 	l.Progress.Begin("stop the agent")
-	if err := l.Service.Stop(ctx); err != nil {
+	switch err := l.Service.Stop(ctx); {
+	case err == nil:
+		l.Progress.Done("agent stopped")
+	case !l.Force && identity != nil:
+		return fmt.Errorf("stop the agent: %w; nothing was changed but that the machine drains: run `hawser-agent leave` again, "+
+			"or `systemctl restart hawser-agent` lets the machine take traffic again", err)
+	default:
 		// Where nothing was joined, there may be no service to stop either, nor a systemd to ask.
-		if !l.Force && identity != nil {
-			return fmt.Errorf("stop the agent: %w", err)
-		}
 		l.Progress.Remark(err.Error())
 	}
-	l.Progress.Done("agent stopped")
 	l.tell(ctx, identity)
 	return l.restore(ctx)
 }
@@ -97,6 +99,9 @@ func (l *Leaver) drain(ctx context.Context) {
 	switch err := l.Agent.Drain(limited); {
 	case errors.Is(err, local.ErrNotRunning):
 		return
+	case errors.Is(err, context.DeadlineExceeded):
+		err = fmt.Errorf("there was no answer within %s", drainTimeout)
+		fallthrough
 	case err != nil:
 		l.Progress.Remark("the manager could not be told that the machine drains: " + err.Error())
 		return

@@ -3,6 +3,7 @@ package leave
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -15,7 +16,7 @@ import (
 type fakeMachine struct {
 	agent, manager, host, service error
 	identity                      error
-	log                           []string
+	log, done                     []string
 }
 
 var (
@@ -47,7 +48,7 @@ func (m *fakeMachine) Leave(context.Context, *store.Identity) error { return m.d
 func (m *fakeMachine) Restore(context.Context) error                { return m.did("restore", m.host) }
 func (m *fakeMachine) Forget() error                                { return m.did("forget", nil) }
 func (m *fakeMachine) Begin(string)                                 {}
-func (m *fakeMachine) Done(string)                                  {}
+func (m *fakeMachine) Done(what string)                             { m.done = append(m.done, what) }
 func (m *fakeMachine) Remark(what string)                           { m.log = append(m.log, "remark "+what) }
 
 func TestLeave(t *testing.T) {
@@ -62,10 +63,11 @@ func TestLeave(t *testing.T) {
 		"never-joined":            {machine: fakeMachine{identity: store.ErrNone, agent: local.ErrNotRunning}, want: "stop restore forget"},
 		"never-joined-no-systemd": {machine: fakeMachine{identity: store.ErrNone, agent: local.ErrNotRunning, service: broken}, want: "remark broken restore forget"},
 		"offline":                 {machine: fakeMachine{agent: broken, manager: broken}, want: "remark the manager could not be told that the machine drains: broken stop remark the manager was not told (broken): it finds the machine gone by itself and takes it out of rotation; `kubectl delete machine vm-1 -n shop` removes its last trace restore forget"},
+		"manager-hears-nothing":   {machine: fakeMachine{agent: context.DeadlineExceeded}, want: "remark the manager could not be told that the machine drains: there was no answer within 3s stop leave restore forget"},
 		"damaged-identity":        {machine: fakeMachine{identity: broken}, want: "remark broken drain stop restore forget"},
 		"host-not-restored":       {machine: fakeMachine{host: broken}, want: "drain stop leave", err: "leave --force"},
 		"forced":                  {machine: fakeMachine{host: broken, service: broken}, force: true, want: "drain remark broken leave remark broken forget"},
-		"service-does-not-stop":   {machine: fakeMachine{service: broken}, want: "drain", err: "stop the agent"},
+		"service-does-not-stop":   {machine: fakeMachine{service: broken}, want: "drain", err: "`systemctl restart hawser-agent` lets the machine take traffic again"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -73,6 +75,9 @@ func TestLeave(t *testing.T) {
 				err := (&Leaver{Store: m, Service: m, Agent: m, Manager: m, Host: m, Progress: m, Force: test.force}).Run(t.Context())
 				if got := strings.Join(m.log, " "); got != test.want {
 					t.Errorf("got  %s\nwant %s", got, test.want)
+				}
+				if stopped := slices.Contains(m.done, "agent stopped"); stopped == (test.machine.service != nil) {
+					t.Errorf("said that the agent was stopped: %v", stopped)
 				}
 				if (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
 					t.Errorf("error %v, want %q", err, test.err)

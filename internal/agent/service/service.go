@@ -3,53 +3,77 @@
 package service
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"os/exec"
 	"strings"
+	"time"
+
+	"github.com/hawser-io/hawser/internal/agent/host/command"
 )
 
 // Unit of the agent.
 const Unit = "hawser-agent.service"
 
-// Systemd is the host's service manager.
-type Systemd struct{}
+const (
+	// startTime is beyond what systemd gives a service to say that it is ready (systemd-system.conf(5), DefaultTimeoutStartSec).
+	startTime = 2 * time.Minute
+	// lookTime is short, as an agent that is being stopped asks.
+	lookTime = 2 * time.Second
+)
 
-// Start enables the agent's service and starts it; one that runs already goes on.
-func (Systemd) Start(ctx context.Context) error {
-	if err := systemctl(ctx, "reset-failed", Unit); err != nil && !strings.Contains(err.Error(), "not loaded") {
+// Runner runs programs; command.Exec does.
+type Runner interface {
+	Run(ctx context.Context, c command.Command) ([]byte, error)
+}
+
+// Systemd is the host's service manager.
+type Systemd struct{ runner Runner }
+
+// New returns systemd, run through runner.
+func New(runner Runner) Systemd { return Systemd{runner} }
+
+// Start enables the agent's service and starts it. One that runs already goes on, unless it has to begin anew, since what it read at
+// its start is no longer so.
+func (s Systemd) Start(ctx context.Context, anew bool) error {
+	if err := s.systemctl(ctx, "reset-failed", Unit); err != nil && !strings.Contains(err.Error(), "not loaded") {
 		return err
 	}
-	return systemctl(ctx, "enable", "--now", Unit)
+	if err := s.systemctl(ctx, "enable", Unit); err != nil {
+		return err
+	}
+	if anew {
+		return s.systemctl(ctx, "restart", Unit)
+	}
+	return s.systemctl(ctx, "start", Unit)
 }
 
 // Stop stops the agent's service and disables it. Repeating it is fine.
-func (Systemd) Stop(ctx context.Context) error {
-	return systemctl(ctx, "disable", "--now", Unit)
+func (s Systemd) Stop(ctx context.Context) error {
+	return s.systemctl(ctx, "disable", "--now", Unit)
 }
 
 // Retire disables the service and has it stopped once the caller, which is the service itself, has answered.
-func (Systemd) Retire(ctx context.Context) error {
-	if err := systemctl(ctx, "disable", Unit); err != nil {
+func (s Systemd) Retire(ctx context.Context) error {
+	if err := s.systemctl(ctx, "disable", Unit); err != nil {
 		return err
 	}
-	return systemctl(ctx, "stop", "--no-block", Unit)
+	return s.systemctl(ctx, "stop", "--no-block", Unit)
 }
 
 // ShuttingDown reports whether the host is on its way down: then the agent ends for good, else it may only be restarted.
-func (Systemd) ShuttingDown(ctx context.Context) bool {
+func (s Systemd) ShuttingDown(ctx context.Context) bool {
+	c := command.New("systemctl", "is-system-running")
+	c.Timeout = lookTime
 	// The exit code says no more than the word does.
-	output, _ := exec.CommandContext(ctx, "systemctl", "is-system-running").Output()
+	output, _ := s.runner.Run(ctx, c)
 	return strings.TrimSpace(string(output)) == "stopping"
 }
 
-func systemctl(ctx context.Context, arguments ...string) error {
-	var output bytes.Buffer
-	command := exec.CommandContext(ctx, "systemctl", arguments...)
-	command.Stdout, command.Stderr = &output, &output
-	if err := command.Run(); err != nil {
-		return fmt.Errorf("systemctl %s: %w: %s (see `journalctl -u %s`)", strings.Join(arguments, " "), err, strings.TrimSpace(output.String()), Unit)
+func (s Systemd) systemctl(ctx context.Context, arguments ...string) error {
+	c := command.New("systemctl", arguments...)
+	c.Timeout = startTime
+	if _, err := s.runner.Run(ctx, c); err != nil {
+		return fmt.Errorf("%w; `journalctl -u %s` tells more", err, Unit)
 	}
 	return nil
 }
