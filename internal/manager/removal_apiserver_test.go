@@ -3,7 +3,6 @@
 package manager_test
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/x509"
@@ -30,7 +29,7 @@ type member struct {
 	manager *replica
 	stream  hawserv1.MachineService_SyncClient
 	state   *hawserv1.DesiredState
-	// token of istiod, which comes with the state or before it.
+	// token for istiod.
 	token string
 }
 
@@ -42,13 +41,7 @@ func (c *cluster) member(ctx context.Context, name string, m *replica) *member {
 		c.Fatal(err)
 	}
 	vm.stream = vm.sync(ctx, m, "")
-	for vm.state == nil {
-		response := must[*hawserv1.SyncResponse](c)(vm.stream.Recv())
-		vm.state = response.GetState()
-		if token := cmp.Or(response.GetToken().GetToken(), vm.state.GetToken().GetToken()); token != "" {
-			vm.token = token
-		}
-	}
+	vm.state, vm.token = firstState(c.T, vm.stream)
 	if err := vm.stream.Send(&hawserv1.SyncRequest{Message: &hawserv1.SyncRequest_Report{Report: vm.report(vm.state.GetGeneration())}}); err != nil {
 		c.Fatal(err)
 	}

@@ -3,6 +3,7 @@
 package manager_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,8 +40,8 @@ func TestLifeOfAMachine(t *testing.T) {
 
 	// The other replica serves it at once, although its cache may not have the machine yet.
 	stream := vm.sync(ctx, second, "")
-	state := nextState(t, stream)
-	if state.GetToken().GetToken() == "" || len(state.GetProxy().GetFiles()) != 3 {
+	state, token := firstState(t, stream)
+	if token == "" || len(state.GetProxy().GetFiles()) != 3 {
 		t.Errorf("state without token or files: %v", state.GetProxy())
 	}
 	c.download(vm, second, state.GetProxy().GetFiles()[0])
@@ -118,6 +119,17 @@ func TestOneTokenTwoReplicas(t *testing.T) {
 	if accepted != 1 {
 		t.Errorf("%d joins were accepted", accepted)
 	}
+}
+
+// firstState returns a machine's first state and its token, which comes with the state, or before it if that has to be waited for.
+func firstState(t *testing.T, stream hawserv1.MachineService_SyncClient) (state *hawserv1.DesiredState, token string) {
+	t.Helper()
+	for state == nil {
+		response := must[*hawserv1.SyncResponse](t)(stream.Recv())
+		state = response.GetState()
+		token = cmp.Or(state.GetToken().GetToken(), response.GetToken().GetToken(), token)
+	}
+	return state, token
 }
 
 func nextState(t *testing.T, stream hawserv1.MachineService_SyncClient) *hawserv1.DesiredState {
