@@ -17,7 +17,12 @@ func lock(path string) (unlock func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock the machine's membership: %w", err)
 	}
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if err == nil && !leadsTo(path, file) {
+		// Its holder removed it between our opening and our locking it: who comes next makes another file.
+		err = syscall.EWOULDBLOCK
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("another join or leave is running on this host: wait until it is done (%w)", err), file.Close())
 	}
 	return func() {
@@ -25,4 +30,13 @@ func lock(path string) (unlock func(), err error) {
 		_ = os.Remove(path)
 		_ = file.Close()
 	}, nil
+}
+
+func leadsTo(path string, file *os.File) bool {
+	held, err := file.Stat()
+	if err != nil {
+		return false
+	}
+	found, err := os.Stat(path)
+	return err == nil && os.SameFile(held, found)
 }
