@@ -2,7 +2,6 @@ package ctl
 
 import (
 	"bytes"
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,9 +9,9 @@ import (
 
 	"github.com/spf13/cobra/doc"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
-)
 
-var update = flag.Bool("update", false, "write the golden files and docs/reference/cli")
+	"github.com/hawser-io/hawser/internal/golden"
+)
 
 // run runs a command line without a cluster.
 func run(t *testing.T, args ...string) (stdout, stderr string, code int) {
@@ -77,7 +76,7 @@ func TestVersionNeedsNoCluster(t *testing.T) {
 func TestReference(t *testing.T) {
 	const committed = "../../docs/reference/cli"
 	folder := t.TempDir()
-	if *update {
+	if golden.Updating() {
 		folder = committed
 		if err := os.RemoveAll(folder); err != nil {
 			t.Fatal(err)

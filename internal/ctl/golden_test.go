@@ -2,8 +2,6 @@ package ctl
 
 import (
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +13,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/hawser-io/hawser/api/v1alpha1"
+	"github.com/hawser-io/hawser/internal/golden"
 	"github.com/hawser-io/hawser/internal/identity"
 	"github.com/hawser-io/hawser/internal/jointoken"
 )
@@ -31,20 +30,7 @@ func page(t *testing.T) (*tool, func(name string)) {
 				t.Errorf("%d columns: %s", len(line), line)
 			}
 		}
-		file := filepath.Join("testdata", name)
-		if *update {
-			if err := os.WriteFile(file, out.Bytes(), 0o644); err != nil {
-				t.Fatal(err)
-			}
-			return
-		}
-		want, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if out.String() != string(want) {
-			t.Errorf("%s differs. Got:\n%s", file, out)
-		}
+		golden.Check(t, name, out.String())
 	}
 }
 

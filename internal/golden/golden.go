@@ -11,6 +11,9 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files again")
 
+// Updating reports whether files are to be written again, for tests whose expectations are not files of their own.
+func Updating() bool { return *update }
+
 // Check fails the test if got is not what testdata/NAME holds.
 func Check(t *testing.T, name, got string) {
 	t.Helper()

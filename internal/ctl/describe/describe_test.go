@@ -1,9 +1,6 @@
 package describe
 
 import (
-	"flag"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -13,9 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/hawser-io/hawser/api/v1alpha1"
+	"github.com/hawser-io/hawser/internal/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 func now() time.Time { return time.Date(2026, 8, 27, 12, 0, 0, 0, time.UTC) }
 
@@ -94,25 +90,7 @@ func TestDescribe(t *testing.T) {
 					t.Errorf("%d columns: %q", len(plain), plain)
 				}
 			}
-			golden(t, name+".txt", got)
+			golden.Check(t, name+".txt", got)
 		})
-	}
-}
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs. Got:\n%s", file, got)
 	}
 }

@@ -9,10 +9,8 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"flag"
 	"fmt"
 	"net/url"
-	"os"
 	"testing"
 	"time"
 
@@ -24,13 +22,12 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hawser-io/hawser/api/v1alpha1"
+	"github.com/hawser-io/hawser/internal/golden"
 	"github.com/hawser-io/hawser/internal/identity"
 	"github.com/hawser-io/hawser/internal/manager/caller"
 	"github.com/hawser-io/hawser/internal/manager/facts"
 	"github.com/hawser-io/hawser/internal/refusal"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 func now() time.Time { return time.Date(2026, 8, 1, 10, 0, 0, 0, time.UTC) }
 
@@ -196,14 +193,14 @@ func refusals() []struct {
 
 // Each refusal of a machine that has joined has its reason and tells what to do next (testdata/refusals.txt).
 func TestRefusals(t *testing.T) {
-	var golden bytes.Buffer
+	var texts bytes.Buffer
 	write := func(t *testing.T, name string, err error, want refusal.Reason) {
 		t.Helper()
 		got, ok := refusal.FromError(err)
 		if !ok || got.Reason != want {
 			t.Fatalf("got %v, want %s", err, want)
 		}
-		fmt.Fprintf(&golden, "%s (%s)\n  %s\n  next: %s\n", name, got.Reason, got.Message, got.Next)
+		fmt.Fprintf(&texts, "%s (%s)\n  %s\n  next: %s\n", name, got.Reason, got.Message, got.Next)
 	}
 	for _, c := range refusals() {
 		t.Run(c.name, func(t *testing.T) {
@@ -237,17 +234,7 @@ func TestRefusals(t *testing.T) {
 			}
 		})
 	}
-	const file = "testdata/refusals.txt"
-	if *update {
-		if err := os.WriteFile(file, golden.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(golden.Bytes(), want) && !t.Failed() {
-		t.Errorf("the texts differ from %s; look at them with -update and git diff:\n%s", file, golden.String())
+	if !t.Failed() {
+		golden.Check(t, "refusals.txt", texts.String())
 	}
 }

@@ -2,7 +2,6 @@ package confine_test
 
 import (
 	"bytes"
-	"flag"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,12 +13,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
+	"github.com/hawser-io/hawser/internal/golden"
 	"github.com/hawser-io/hawser/internal/manager/confine"
 	"github.com/hawser-io/hawser/internal/manager/managertest"
 	"github.com/hawser-io/hawser/internal/manager/watch"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // TestCompute runs the cases of testdata: objects.yaml is added to base.yaml, want.yaml is what confines the group shop/ratings.
 func TestCompute(t *testing.T) {
@@ -51,7 +49,7 @@ func TestCompute(t *testing.T) {
 			if bytes.Equal(got, want) {
 				return
 			}
-			if !*update {
+			if !golden.Updating() {
 				t.Fatalf("the result is another one; write it with -update if that is right\n--- want\n%s\n--- got\n%s", want, got)
 			}
 			archive.Files = slices.DeleteFunc(archive.Files, func(file txtar.File) bool { return file.Name == "want.yaml" })

@@ -3,7 +3,6 @@ package desired_test
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,11 +14,10 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
+	"github.com/hawser-io/hawser/internal/golden"
 	"github.com/hawser-io/hawser/internal/manager/desired"
 	"github.com/hawser-io/hawser/internal/manager/facts"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // TestCompute runs the cases of testdata. A case is an archive: objects.yaml holds Kubernetes objects that are added to those of
 // base.yaml or replace them, remove lists objects ("Kind namespace/name") that are not there, resolved gives addresses of
@@ -42,7 +40,7 @@ func TestCompute(t *testing.T) {
 			if bytes.Equal(got, want) {
 				return
 			}
-			if !*update {
+			if !golden.Updating() {
 				t.Fatalf("the result is another one; write it with -update if that is right\n--- want\n%s\n--- got\n%s", want, got)
 			}
 			rewrite(t, path, results(t, f))

@@ -3,9 +3,7 @@ package enroll_test
 import (
 	"bytes"
 	"errors"
-	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -15,12 +13,11 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hawser-io/hawser/api/v1alpha1"
+	"github.com/hawser-io/hawser/internal/golden"
 	"github.com/hawser-io/hawser/internal/jointoken"
 	"github.com/hawser-io/hawser/internal/manager/facts"
 	"github.com/hawser-io/hawser/internal/refusal"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 type refusalCase struct {
 	name   string
@@ -131,7 +128,7 @@ func clusterRefusals() []refusalCase {
 
 // Each refusal has its reason, tells what to do next (testdata/refusals.txt), and leaves everything as it was.
 func TestRefusals(t *testing.T) {
-	var golden bytes.Buffer
+	var texts bytes.Buffer
 	for _, c := range refusals() {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -155,20 +152,14 @@ func TestRefusals(t *testing.T) {
 				if secret := strings.Split(w.token.Reveal(), "_")[2]; strings.Contains(w.log.String()+err.Error(), secret) {
 					t.Errorf("the secret is told:\n%s\n%v", w.log.String(), err)
 				}
-				fmt.Fprintf(&golden, "%s (%s)\n  %s\n  next: %s\n", c.name, got.Reason, got.Message, got.Next)
+				fmt.Fprintf(&texts, "%s (%s)\n  %s\n  next: %s\n", c.name, got.Reason, got.Message, got.Next)
 				if got.Retry {
-					fmt.Fprintln(&golden, "  the agent asks again by itself")
+					fmt.Fprintln(&texts, "  the agent asks again by itself")
 				}
 			})
 		})
 	}
-	const file = "testdata/refusals.txt"
-	if *update {
-		if err := os.WriteFile(file, golden.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if want := must[[]byte](t)(os.ReadFile(file)); !bytes.Equal(golden.Bytes(), want) && !t.Failed() {
-		t.Errorf("the texts differ from %s; look at them with -update and git diff:\n%s", file, golden.String())
+	if !t.Failed() {
+		golden.Check(t, "refusals.txt", texts.String())
 	}
 }
