@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"sync"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"github.com/hawser-io/hawser/internal/agent/dial"
 	"github.com/hawser-io/hawser/internal/agent/hostfacts"
 	"github.com/hawser-io/hawser/internal/agent/local"
+	"github.com/hawser-io/hawser/internal/agent/renew"
 	"github.com/hawser-io/hawser/internal/agent/report"
 	"github.com/hawser-io/hawser/internal/agent/store"
 	"github.com/hawser-io/hawser/internal/agent/subscribe"
@@ -28,6 +28,7 @@ type daemon struct {
 	mailbox    *mailbox
 	board      *report.Board
 	stream     *subscribe.Subscription
+	renewer    *renew.Renewer
 
 	// probeChanged wakes the application's watcher when a state came.
 	probeChanged chan struct{}
@@ -80,6 +81,7 @@ func open(options Options) (*daemon, error) {
 	if token != nil {
 		d.held(token)
 	}
+	d.renewer = renew.New(options.Store, renew.NewManager(d.dialer), d.renewed, options.Log)
 	d.stream = subscribe.New(subscribe.NewManager(d.dialer, options.Store.Identity), d, d, d.connection, options.Log)
 	return d, nil
 }
@@ -134,9 +136,10 @@ func (d *daemon) held(token *hawserv1.IstioToken) {
 }
 
 // renewed puts the agent's certificate in use on the board.
-func (d *daemon) renewed(certificate *x509.Certificate) {
+func (d *daemon) renewed(identity *store.Identity) {
+	leaf := identity.Leaf()
 	d.board.Update(func(f *report.Facts) {
-		f.Certificates.Agent = report.Validity{NotBefore: certificate.NotBefore, NotAfter: certificate.NotAfter}
+		f.Certificates.Agent = report.Validity{Obtained: identity.Obtained.UTC(), NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter}
 	})
 }
 
@@ -155,8 +158,11 @@ func (d *daemon) connection(peer string, err error) {
 		}
 		f.Connection = next
 	})
-	if err == nil {
+	switch {
+	case err == nil:
 		d.options.Log.Info("connected to the manager", "peer", peer)
+	case errors.Is(err, refusal.CertificateExpired):
+		d.renewer.Expired()
 	}
 }
 

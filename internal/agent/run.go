@@ -13,7 +13,6 @@ import (
 
 	"github.com/hawser-io/hawser/internal/agent/local"
 	"github.com/hawser-io/hawser/internal/agent/notify"
-	"github.com/hawser-io/hawser/internal/agent/renew"
 )
 
 // firstLook is how long the stream waits for the first verdicts on proxy and application, so that a machine which served before its
@@ -63,14 +62,13 @@ func (d *daemon) start(ctx context.Context, group *errgroup.Group, listener *net
 	if state := d.mailbox.want(); state != nil {
 		applier.kept = state.GetGeneration()
 	}
-	renewer := renew.New(o.Store, renew.NewManager(d.dialer), d.renewed, o.Log)
 	for name, part := range map[string]func() error{
 		"apply":       func() error { return applier.run(ctx) },
 		"proxy":       func() error { return watchProxy(ctx, d.board, o.Readiness, d.lookedProxy) },
 		"application": func() error { return watchApplication(ctx, d.mailbox, d.probeChanged, d.board, d.lookedApplication) },
 		"addresses":   func() error { return watchAddresses(ctx, d.enrollment.Manager, d.board, d.mailbox.wake, o.Log) },
 		"certificate": func() error { return watchProxyCertificate(ctx, d.board, o.ProxyCertificate) },
-		"renewal":     func() error { return renewer.Run(ctx) },
+		"renewal":     func() error { return d.renewer.Run(ctx) },
 		"socket":      func() error { return local.NewServer(d, o.Log).Serve(ctx, listener) },
 		"stream":      func() error { return d.hold(ctx) },
 		"memory": func() error {

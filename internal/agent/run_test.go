@@ -22,6 +22,7 @@ import (
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
 	"github.com/hawser-io/hawser/internal/agent/local"
 	"github.com/hawser-io/hawser/internal/agent/store"
+	"github.com/hawser-io/hawser/internal/refusal"
 )
 
 func TestStateIsAppliedReportedAndKept(t *testing.T) {
@@ -238,6 +239,21 @@ func TestCertificateIsRenewedAtHalfOfItsLife(t *testing.T) {
 	at := w.manager.Await(t, 0, "renew shop/vm-1")
 	w.manager.Await(t, at, "renew shop/vm-1")
 	w.manager.Cut(status.Error(codes.Unavailable, "going away"))
+	w.manager.Await(t, at, "hello shop/vm-1")
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A machine that slept past its certificate's end is back as soon as the manager is reached: it does not wait for the time of its next
+// attempt to renew.
+func TestAManagerThatFindsTheCertificateExpiredIsAskedForAnother(t *testing.T) {
+	w := newWorld(t)
+	w.manager.Desire(state("g1"))
+	stop := w.run()
+	at := w.manager.Await(t, 0, `applied="g1"`)
+	w.manager.Cut(refusal.New(refusal.CertificateExpired, "machine", "shop/vm-1", "expired", "yesterday").GRPCStatus().Err())
+	at = w.manager.Await(t, at, "renew shop/vm-1")
 	w.manager.Await(t, at, "hello shop/vm-1")
 	if err := stop(); err != nil {
 		t.Error(err)

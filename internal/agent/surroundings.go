@@ -72,6 +72,7 @@ func watchProxyCertificate(ctx context.Context, board *report.Board, path func(s
 		if slot := facts.Proxy.Slot; slot != "" {
 			if info, err := os.Stat(path(slot)); err == nil && !info.ModTime().Equal(last) {
 				if validity, ok := certificateIn(path(slot)); ok {
+					validity.Obtained = info.ModTime().UTC()
 					last = info.ModTime()
 					board.Update(func(f *report.Facts) { f.Certificates.Proxy = validity })
 				}

@@ -17,7 +17,7 @@ import (
 const (
 	// glance is how often the clock is looked at. A timer alone would stand still while the host sleeps.
 	glance = time.Minute
-	// shortestPause and longestPause bound the time between failed attempts.
+	// shortestPause and longestPause bound the time between failed attempts, up to half of it more or less.
 	shortestPause = 5 * time.Second
 	longestPause  = 5 * time.Minute
 )
@@ -38,13 +38,24 @@ type Renewer struct {
 	keeper    Keeper
 	authority Authority
 	// renewed hears of the certificate in use: at first of the stored one, then of each new one.
-	renewed func(*x509.Certificate)
+	renewed func(*store.Identity)
+	expired chan struct{}
 	log     *slog.Logger
 }
 
 // New returns a renewer that Run starts.
-func New(keeper Keeper, authority Authority, renewed func(*x509.Certificate), log *slog.Logger) *Renewer {
-	return &Renewer{keeper: keeper, authority: authority, renewed: renewed, log: log}
+func New(keeper Keeper, authority Authority, renewed func(*store.Identity), log *slog.Logger) *Renewer {
+	return &Renewer{keeper: keeper, authority: authority, renewed: renewed, expired: make(chan struct{}, 1), log: log}
+}
+
+// Expired says that the manager was reached and does not take the certificate any more: it is renewed now, whatever this host's clock
+// says, and however long the next attempt would be off.
+func (r *Renewer) Expired() {
+	select {
+	case r.expired <- struct{}{}:
+	default:
+		// It is being renewed already.
+	}
 }
 
 // Run renews until ctx ends. A manager that is away is asked again and again, also after the certificate's expiry, as the
@@ -54,28 +65,29 @@ func (r *Renewer) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.renewed(identity.Leaf())
+	r.renewed(identity)
 	due, pause := halfLife(identity.Leaf()), shortestPause
 	for {
-		if !wait(ctx, due) {
+		if !r.wait(ctx, due) {
 			return nil
 		}
-		leaf, err := r.renew(ctx)
+		identity, err := r.renew(ctx)
 		if err == nil {
-			r.log.Info("renewed the agent's certificate", "expiry", leaf.NotAfter)
-			r.renewed(leaf)
-			due, pause = halfLife(leaf), shortestPause
+			r.log.Info("renewed the agent's certificate", "expiry", identity.Leaf().NotAfter)
+			r.renewed(identity)
+			due, pause = halfLife(identity.Leaf()), shortestPause
 			continue
 		}
 		if ctx.Err() != nil {
 			return nil
 		}
-		r.log.Warn("could not renew the agent's certificate", "error", err, "retry", pause)
-		due, pause = time.Now().Add(pause), min(2*pause, longestPause)
+		retry := pause/2 + rand.N(pause)
+		r.log.Warn("could not renew the agent's certificate", "error", err, "retry", retry.Round(time.Second))
+		due, pause = time.Now().Add(retry), min(2*pause, longestPause)
 	}
 }
 
-func (r *Renewer) renew(ctx context.Context) (*x509.Certificate, error) {
+func (r *Renewer) renew(ctx context.Context) (*store.Identity, error) {
 	identity, err := r.keeper.Identity()
 	if err != nil {
 		return nil, err
@@ -91,10 +103,7 @@ func (r *Renewer) renew(ctx context.Context) (*x509.Certificate, error) {
 	if err := r.keeper.KeepCertificates(response.GetCertificateChain(), response.GetTrustBundle()); err != nil {
 		return nil, fmt.Errorf("keep the renewed certificate: %w", err)
 	}
-	if identity, err = r.keeper.Identity(); err != nil {
-		return nil, err
-	}
-	return identity.Leaf(), nil
+	return r.keeper.Identity()
 }
 
 // halfLife is when the certificate is to be renewed: half of its life, up to a tenth later or earlier, so that machines
@@ -108,8 +117,8 @@ func halfLife(certificate *x509.Certificate) time.Time {
 	return certificate.NotBefore.Add(life/2 + jitter)
 }
 
-// wait returns true once the wall clock has reached due, false when ctx ends.
-func wait(ctx context.Context, due time.Time) bool {
+// wait returns true once the wall clock has reached due, or the manager has said that it has, false when ctx ends.
+func (r *Renewer) wait(ctx context.Context, due time.Time) bool {
 	// Without the monotonic reading, comparing and subtracting are by the wall clock.
 	for due = due.Round(0); ; {
 		left := due.Sub(time.Now().Round(0))
@@ -119,6 +128,8 @@ func wait(ctx context.Context, due time.Time) bool {
 		select {
 		case <-ctx.Done():
 			return false
+		case <-r.expired:
+			return true
 		case <-time.After(min(left, glance)):
 		}
 	}

@@ -68,6 +68,16 @@ func (m *fakeManager) sign(public any) []byte {
 	return der
 }
 
+// pauses are the different times between attempts.
+func pauses(asked []time.Time) []time.Duration {
+	var found []time.Duration
+	for i := range asked[1:] {
+		found = append(found, asked[i+1].Sub(asked[i]))
+	}
+	slices.Sort(found)
+	return slices.Compact(found)
+}
+
 func TestRenewsAtHalfLifeAndAfterAnOutage(t *testing.T) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -90,7 +100,7 @@ func TestRenewsAtHalfLifeAndAfterAnOutage(t *testing.T) {
 
 		start, told, done := time.Now(), []int64{}, make(chan error)
 		ctx, cancel := context.WithCancel(t.Context())
-		renewer := New(kept, manager, func(c *x509.Certificate) { told = append(told, c.SerialNumber.Int64()) }, slog.New(slog.DiscardHandler))
+		renewer := New(kept, manager, func(i *store.Identity) { told = append(told, i.Leaf().SerialNumber.Int64()) }, slog.New(slog.DiscardHandler))
 		go func() { done <- renewer.Run(ctx) }()
 		time.Sleep(13*time.Hour + 30*time.Minute)
 		synctest.Wait()
@@ -103,9 +113,17 @@ func TestRenewsAtHalfLifeAndAfterAnOutage(t *testing.T) {
 		if n := len(manager.state()); n < 100 || n > 1000 {
 			t.Errorf("asked %d times in 60 h without an answer", n)
 		}
+		if pauses := pauses(manager.state()[50:]); len(pauses) < 10 {
+			t.Errorf("machines that lost the manager together come back together: pauses %v", pauses)
+		}
 		manager.goAway(false)
-		time.Sleep(longestPause + time.Minute)
+		// The stream found the manager again before the next attempt is due, and was refused.
+		before := time.Now()
+		renewer.Expired()
 		synctest.Wait()
+		if asked := manager.state(); !asked[len(asked)-1].Equal(before) {
+			t.Errorf("last asked %s before the manager said that the certificate has expired", before.Sub(asked[len(asked)-1]))
+		}
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)

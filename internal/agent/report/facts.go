@@ -103,6 +103,8 @@ type Certificates struct {
 
 // Validity is the time during which a certificate or token is valid.
 type Validity struct {
+	// Obtained is when this host got it, by its own clock; NotBefore is earlier, since issuers date certificates back.
+	Obtained  time.Time `json:"obtained,omitzero"`
 	NotBefore time.Time `json:"notBefore,omitzero"`
 	NotAfter  time.Time `json:"notAfter,omitzero"`
 }

@@ -42,6 +42,9 @@ type Identity struct {
 	Key        *ecdsa.PrivateKey
 	// Chain is the client certificate, leaf first.
 	Chain []*x509.Certificate
+	// Obtained is when the certificate was stored, by this host's clock. It is younger than NotBefore says, as certificates are
+	// dated back.
+	Obtained time.Time
 	// Trust are the manager's certificate authorities.
 	Trust []*x509.Certificate
 }
@@ -82,6 +85,9 @@ func (s *Store) Identity() (*Identity, error) {
 		return nil, err
 	}
 	if identity.Chain, err = s.certificates("identity/cert.pem"); err != nil {
+		return nil, err
+	}
+	if identity.Obtained, err = s.written("identity/cert.pem"); err != nil {
 		return nil, err
 	}
 	if identity.Trust, err = s.certificates("identity/ca.pem"); err != nil {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -130,6 +131,15 @@ func (s *Store) read(name string) ([]byte, error) {
 		return nil, fmt.Errorf("read the agent's state: %w", err)
 	}
 	return content, nil
+}
+
+// written is when a file got its content.
+func (s *Store) written(name string) (time.Time, error) {
+	info, err := os.Stat(s.path(name))
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read the agent's state: %w", err)
+	}
+	return info.ModTime(), nil
 }
 
 func (s *Store) write(name string, content []byte) error {
