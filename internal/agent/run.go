@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/hawser-io/hawser/internal/agent/address"
 	"github.com/hawser-io/hawser/internal/agent/local"
 	"github.com/hawser-io/hawser/internal/agent/notify"
 )
@@ -66,7 +67,10 @@ func (d *daemon) start(ctx context.Context, group *errgroup.Group, listener *net
 		"apply":       func() error { return applier.run(ctx) },
 		"proxy":       func() error { return watchProxy(ctx, d.board, o.Readiness, d.lookedProxy) },
 		"application": func() error { return watchApplication(ctx, d.mailbox, d.probeChanged, d.board, d.lookedApplication) },
-		"addresses":   func() error { return watchAddresses(ctx, d.enrollment.Manager, d.board, d.mailbox.wake, o.Log) },
+		"addresses": func() error {
+			own := addresses{list: address.NewLister(d.enrollment.Manager).List, watch: address.Watch}
+			return watchAddresses(ctx, own, d.board, d.mailbox.wake, o.Log)
+		},
 		"certificate": func() error { return watchProxyCertificate(ctx, d.board, o.ProxyCertificate) },
 		"renewal":     func() error { return d.renewer.Run(ctx) },
 		"socket":      func() error { return local.NewServer(d, o.Log).Serve(ctx, listener) },
