@@ -8,6 +8,7 @@ import (
 	"errors"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -59,6 +60,7 @@ func New(streams genericiooptions.IOStreams) *cobra.Command {
 	root.Long = "hawser shows the virtual machines and bare-metal hosts in an Istio mesh, and lets further ones in.\n\n" +
 		"It works over the Kubernetes API with your own kubeconfig and your own rights, as kubectl does."
 	root.SilenceErrors, root.SilenceUsage, root.DisableAutoGenTag = true, true, true
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages ", "FlagUsagesWrapped 80 "))
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)
 	root.SetErr(streams.ErrOut)
