@@ -31,7 +31,7 @@ func (c *Connection) Peer() string {
 }
 
 // Explain says what the error of a call on the connection means, and what to do about it: a *refusal.Error if the manager
-// refused, an *Unreachable if the manager was not reached, else the error itself.
+// refused, an *Unreachable if the manager was not reached, the error itself if it is not of a call.
 func (c *Connection) Explain(err error) error {
 	if err == nil {
 		return nil
@@ -43,9 +43,12 @@ func (c *Connection) Explain(err error) error {
 	defer c.mutex.Unlock()
 	if c.failure == nil && !c.reached {
 		// The call was given up while connecting was still under way.
-		return explain(c.manager, c.peer, err, context.DeadlineExceeded)
+		return unreachable(c.manager, c.peer, context.DeadlineExceeded, true)
 	}
-	return explain(c.manager, c.peer, err, c.failure)
+	if c.failure == nil {
+		return explainCall(c.manager, err)
+	}
+	return unreachable(c.manager, c.peer, c.failure, !c.reached)
 }
 
 func (c *Connection) connected(raw net.Conn, err error) {

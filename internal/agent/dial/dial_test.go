@@ -47,7 +47,12 @@ func TestCandidates(t *testing.T) {
 	}{
 		{[]string{"a", "b", "c"}, nil, 0, "a b c"},
 		{[]string{"a", "b", "c"}, nil, 4, "b c a"},
-		{[]string{"a", "b"}, []string{"b", "k"}, 1, "b a k"},
+		{[]string{"a", "b"}, []string{"b", "k"}, 1, "b k a"},
+		// The one address that the user gave is another's by now, who accepts connections: the known one gets its turn.
+		{[]string{"a"}, []string{"k"}, 1, "k a"},
+		{[]string{"a"}, []string{"k"}, 2, "a k"},
+		{nil, []string{"k", "l"}, 1, "l k"},
+		{nil, nil, 1, ""},
 		{nil, []string{"k"}, 3, "k"},
 	} {
 		if got := strings.Join(candidates(test.resolved, test.known, test.turn), " "); got != test.want {

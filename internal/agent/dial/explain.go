@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -33,26 +34,40 @@ func (u *Unreachable) Error() string { return u.Message + ": " + u.Next }
 // Unwrap gives the error of the network or of TLS.
 func (u *Unreachable) Unwrap() error { return u.cause }
 
-// explain words err, the error of a call, by failure, the error of connecting if that failed. peer is empty if no TCP
-// connection was made.
-func explain(manager, peer string, err, failure error) error {
-	if failure == nil {
-		return explainCall(manager, err)
-	}
+// unreachable words failure, the error of connecting. peer is empty if no TCP connection was made.
+func unreachable(manager, peer string, failure error, unsent bool) error {
 	message, next := words(manager, peer, failure)
-	return &Unreachable{Message: message, Next: next, Unsent: true, Final: final(failure), cause: failure}
+	return &Unreachable{Message: message, Next: next, Unsent: unsent, Final: final(failure), cause: failure}
 }
 
+// badAnswer says that the manager was reached and did not do its part.
+type badAnswer struct {
+	message string
+	cause   error
+}
+
+func (b *badAnswer) Error() string { return b.message }
+
+func (b *badAnswer) Unwrap() error { return b.cause }
+
+// seeLog is what is left to do about a failure inside of the manager.
+const seeLog = "try again; if it stays so, see the manager's log (`kubectl logs deploy/hawser-manager -n NAMESPACE`)"
+
+// explainCall words the error of a call on a connection that was made.
 func explainCall(manager string, err error) error {
-	switch s, _ := status.FromError(err); s.Code() {
-	case codes.Unavailable, codes.DeadlineExceeded:
-		return &Unreachable{
-			Message: fmt.Sprintf("the connection to the manager at %s broke off (%s)", manager, s.Message()),
-			Next:    "try again; if it stays so, see the manager's log (`kubectl logs deploy/hawser-manager`)",
-			cause:   err,
-		}
-	default:
+	s, ofCall := status.FromError(err)
+	if !ofCall {
 		return err
+	}
+	switch s.Code() {
+	case codes.Unavailable, codes.DeadlineExceeded:
+		return &Unreachable{Message: fmt.Sprintf("the connection to the manager at %s broke off (%s)", manager, s.Message()), Next: seeLog, cause: err}
+	case codes.Canceled:
+		return &badAnswer{fmt.Sprintf("the manager at %s was not waited for: run the same command again", manager), err}
+	case codes.Unimplemented:
+		return &badAnswer{fmt.Sprintf("the manager at %s does not know what this agent asks (%s): install the agent of the manager's version", manager, s.Message()), err}
+	default:
+		return &badAnswer{fmt.Sprintf("the manager at %s failed (%s, %s): %s", manager, s.Message(), s.Code(), seeLog), err}
 	}
 }
 
@@ -82,6 +97,9 @@ func words(manager, peer string, failure error) (message, next string) {
 	case errors.Is(failure, syscall.ECONNREFUSED):
 		return fmt.Sprintf("%s refuses connections", orManager(peer, manager)),
 			"check that the gateway runs and that its port is open: `kubectl get svc -A -l istio=eastwestgateway`"
+	case errors.Is(failure, syscall.ENETUNREACH), errors.Is(failure, syscall.EHOSTUNREACH):
+		return fmt.Sprintf("this host has no way to %s", orManager(peer, manager)),
+			"check its network (`ip route`), and the address"
 	case peer != "" && (errors.Is(failure, io.EOF) || errors.Is(failure, io.ErrUnexpectedEOF) || errors.Is(failure, syscall.ECONNRESET)):
 		return fmt.Sprintf("the gateway at %s closes the connection: it has no way to the manager", peer),
 			"check that Hawser runs in the cluster (`kubectl get deploy -A -l app.kubernetes.io/name=hawser`) and that the gateway passes " + identity.ManagerServerName
@@ -89,9 +107,12 @@ func words(manager, peer string, failure error) (message, next string) {
 		return fmt.Sprintf("%s does not answer", orManager(peer, manager)),
 			"check the address, and that firewalls let this host reach it"
 	default:
-		return fmt.Sprintf("the manager at %s cannot be reached (%v)", manager, failure), "check the address, and that firewalls let this host reach it"
+		return fmt.Sprintf("the manager at %s cannot be reached (%s)", manager, oneLine(failure)), "check the address, and that firewalls let this host reach it"
 	}
 }
+
+// oneLine joins what errors.Join puts on lines of their own.
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 // final tells failures that the other end or this host will repeat for ever.
 func final(failure error) bool {

@@ -13,20 +13,20 @@ import (
 // stagger is how long an address gets before the next one is tried beside it (RFC 8305 recommends 250 ms).
 const stagger = 250 * time.Millisecond
 
-// candidates returns the addresses to try, in order and without repetition: those that the manager's name resolves to,
-// turned by turn so that one which accepts connections and then fails is not tried first for ever, then the known ones.
+// candidates returns the addresses to try, in order and without repetition: those that the manager's name resolves to, then the known
+// ones, turned by turn, so that one which accepts connections and then fails is not tried first for ever.
 func candidates(resolved, known []string, turn int) []string {
-	if len(resolved) > 0 {
-		turn %= len(resolved)
-		resolved = append(slices.Clone(resolved[turn:]), resolved[:turn]...)
-	}
 	var list []string
-	for _, address := range append(resolved, known...) {
+	for _, address := range slices.Concat(resolved, known) {
 		if !slices.Contains(list, address) {
 			list = append(list, address)
 		}
 	}
-	return list
+	if len(list) == 0 {
+		return nil
+	}
+	turn %= len(list)
+	return slices.Concat(list[turn:], list[:turn])
 }
 
 // connector makes one TCP connection.
