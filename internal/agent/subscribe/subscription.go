@@ -78,6 +78,7 @@ func (s *Subscription) Drained() <-chan struct{} { return s.drained }
 
 // Run holds the stream and comes back to it until ctx ends. It returns nil then; it never gives up by itself.
 func (s *Subscription) Run(ctx context.Context) error {
+	logged := ""
 	for failures := 0; ; failures++ {
 		began := time.Now()
 		err := s.once(ctx)
@@ -86,10 +87,14 @@ func (s *Subscription) Run(ctx context.Context) error {
 		}
 		s.observe("", err)
 		if time.Since(began) > settled {
-			failures = 0
+			failures, logged = 0, ""
 		}
-		pause := backoff(failures)
-		s.log.Warn("no connection to the manager", "error", err, "retry", pause.Round(time.Millisecond))
+		pause := backoff(failures, err)
+		if text := err.Error(); text != logged {
+			// An outage of hours is one line, as long as its reason stays the same.
+			s.log.Warn("no connection to the manager; trying again until there is", "error", err)
+			logged = text
+		}
 		select {
 		case <-ctx.Done():
 			return nil

@@ -1,6 +1,7 @@
 package subscribe
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
+	"github.com/hawser-io/hawser/internal/refusal"
 )
 
 // fakeManager opens streams, or fails to as its script says, and keeps what it was sent.
@@ -215,6 +217,56 @@ func TestComesBackAfterEachFailure(t *testing.T) {
 		}
 		if got, want := manager.String(), "hello first; hello first"; got != want {
 			t.Errorf("the manager got %q, want %q", got, want)
+		}
+	})
+}
+
+// A machine that was turned away for good goes on asking, as somebody may let it in again, and does not keep the manager busy.
+func TestAMachineThatIsTurnedAwayAsksSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		manager, agent := &fakeManager{}, newAgent()
+		for range 1000 {
+			manager.failures = append(manager.failures, refusal.New(refusal.MachineRevoked, "machine", "shop/vm-1"))
+		}
+		_, stop := start(t, manager, agent)
+		defer stop()
+		time.Sleep(time.Hour) // the bubble's clock
+		synctest.Wait()
+		manager.mutex.Lock()
+		defer manager.mutex.Unlock()
+		if n := len(manager.attempts); n < 60 || n > 300 {
+			t.Errorf("%d attempts in an hour", n)
+		}
+		for i := 1; i < len(manager.attempts); i++ {
+			if pause := manager.attempts[i] - manager.attempts[i-1]; pause > longestRefused {
+				t.Errorf("attempt %d came %s after the one before", i, pause)
+			}
+		}
+	})
+}
+
+// The journal tells each reason once, however long it stays so.
+func TestTheSameFailureIsLoggedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		manager, agent := &fakeManager{start: time.Now()}, newAgent()
+		for _, reason := range []string{"connection refused", "connection refused", "connection refused", "no route to host", "no route to host"} {
+			manager.failures = append(manager.failures, errors.New(reason))
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() {
+			done <- New(manager, agent, agent, func(string, error) {}, slog.New(slog.NewTextHandler(&log, nil))).Run(ctx)
+		}()
+		time.Sleep(time.Minute) // the bubble's clock
+		manager.current.broken <- errors.New("connection refused")
+		synctest.Wait()
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if got := strings.Count(log.String(), "level=WARN"); got != 3 {
+			t.Errorf("%d lines:\n%s", got, &log)
 		}
 	})
 }
