@@ -200,6 +200,30 @@ func TestRunTellsChangesAtTheirTime(t *testing.T) {
 	})
 }
 
+// clock fails with other words each time, as a page that shows the time does.
+type clock struct{}
+
+func (clock) Check(context.Context) error { return fmt.Errorf("503 at %s", time.Now()) }
+
+// Each verdict is a report to the manager, and a write to the API server there.
+func TestReasonsThatDifferEachTimeAreToldSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		told, done := []Verdict{}, make(chan error)
+		go func() {
+			done <- Run(ctx, clock{}, ScheduleOf(&hawserv1.Health{PeriodMilliseconds: 1000}), func(v Verdict) { told = append(told, v) })
+		}()
+		time.Sleep(10*time.Minute + time.Second/2) // the bubble's clock
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if len(told) < 8 || len(told) > 11 || told[0].Reason == told[1].Reason {
+			t.Errorf("told %d times in ten minutes: %v", len(told), told)
+		}
+	})
+}
+
 func wantError(t *testing.T, err error, want string) {
 	t.Helper()
 	if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {

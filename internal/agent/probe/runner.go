@@ -40,8 +40,12 @@ func thresholdOr(set, otherwise int32) int {
 	return int(set)
 }
 
-// Run probes by schedule until ctx ends and tells each verdict that differs from the one before, in order. The first
-// outcome is always told, so that whoever waits for a verdict gets one.
+// reasonPeriod is how often other words for the same verdict are told: an application whose answer holds the time fails with other
+// words each time, and each verdict is a report.
+const reasonPeriod = time.Minute
+
+// Run probes by schedule until ctx ends and tells each verdict that differs from the one before, in order; one that differs in its
+// reason alone, once in a while. The first outcome is always told, so that whoever waits for a verdict gets one.
 func Run(ctx context.Context, checker Checker, schedule Schedule, tell func(Verdict)) error {
 	if schedule.InitialDelay > 0 {
 		select {
@@ -51,17 +55,18 @@ func Run(ctx context.Context, checker Checker, schedule Schedule, tell func(Verd
 		}
 	}
 	threshold := newThreshold(schedule.Successes, schedule.Failures)
-	last, first := threshold.verdict, true
+	var last Verdict
+	var told time.Time
 	for {
 		next := Next(time.Now(), schedule.Period)
 		verdict := threshold.add(once(ctx, checker, schedule.Timeout))
 		if ctx.Err() != nil {
 			return nil
 		}
-		if first || verdict != last {
+		if told.IsZero() || verdict.Ready != last.Ready || verdict != last && time.Since(told) >= reasonPeriod {
 			tell(verdict)
+			last, told = verdict, time.Now()
 		}
-		last, first = verdict, false
 		select {
 		case <-ctx.Done():
 			return nil
