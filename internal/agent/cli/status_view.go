@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"time"
 
@@ -56,16 +57,28 @@ func writeStatus(w io.Writer, status local.Status, now time.Time, coloured bool)
 
 // summary is the one word that most readers look for.
 func summary(status local.Status) string {
+	facts := status.Facts
 	switch {
-	case status.Facts.Draining:
+	case facts.Draining:
 		return "draining"
+	case facts.Connection.Reason != "":
+		return "turned away by the manager"
+	case !facts.Connection.Up:
+		return "not connected"
 	case status.Ready && status.Healthy:
 		return "ready, takes traffic"
 	case status.Ready:
 		return "ready, takes no traffic"
+	case applying(facts.Configuration):
+		return "getting ready"
 	default:
 		return "not ready"
 	}
+}
+
+// applying: nothing has failed, there is just more to do.
+func applying(c report.Configuration) bool {
+	return c.Desired != "" && c.Applied != c.Desired && c.Failed != c.Desired
 }
 
 func rows(status local.Status, now time.Time) []row {
@@ -118,11 +131,19 @@ func connectionRow(manager string, c report.Connection, now time.Time) row {
 		}
 		return row{bad, "Manager", text}
 	}
-	text := manager
-	if c.Peer != "" && c.Peer != manager {
-		text += " (" + c.Peer + ")"
+	return row{good, "Manager", fmt.Sprintf("%s, connected for %s", manager+at(manager, c.Peer), age(now.Sub(c.Since)))}
+}
+
+// at is where a manager given by its name is reached. Its port is nearly always the one that was given.
+func at(manager, peer string) string {
+	if peer == "" || peer == manager {
+		return ""
 	}
-	return row{good, "Manager", fmt.Sprintf("%s, connected for %s", text, age(now.Sub(c.Since)))}
+	host, port, err := net.SplitHostPort(peer)
+	if err != nil || !strings.HasSuffix(manager, ":"+port) {
+		return " (" + peer + ")"
+	}
+	return " (" + host + ")"
 }
 
 func configurationRow(c report.Configuration) row {
@@ -134,8 +155,15 @@ func configurationRow(c report.Configuration) row {
 	case c.Failed == c.Desired:
 		return row{bad, "Config", fmt.Sprintf("generation %s could not be applied", short(c.Desired))}
 	default:
-		return row{unknown, "Config", fmt.Sprintf("generation %s is being applied", short(c.Desired))}
+		return row{unknown, "Config", fmt.Sprintf("generation %s is being applied%s", short(c.Desired), underWay(c.Steps))}
 	}
+}
+
+func underWay(steps []report.Step) string {
+	if n := len(steps); n > 0 && steps[n-1].Finished.IsZero() {
+		return ": " + steps[n-1].Name
+	}
+	return ""
 }
 
 func proxyRow(p report.Proxy) row {
@@ -183,10 +211,17 @@ func applicationRow(a report.Application) row {
 }
 
 func healthRow(status local.Status) row {
-	if status.Healthy {
+	switch {
+	case status.Facts.Draining:
+		return row{bad, "Traffic", "none: " + status.UnhealthyReason + "; `systemctl restart hawser-agent` takes that back"}
+	case !status.Healthy:
+		return row{bad, "Traffic", "none: " + status.UnhealthyReason}
+	case !status.Facts.Connection.Up:
+		// The manager's decision, which nobody hears of here.
+		return row{unknown, "Traffic", "callers turn elsewhere 10s after the connection is lost"}
+	default:
 		return row{good, "Traffic", "callers may send requests"}
 	}
-	return row{bad, "Traffic", "none: " + status.UnhealthyReason}
 }
 
 func addressRow(facts report.Facts) row {
@@ -215,8 +250,16 @@ func validityRow(name string, v report.Validity, now time.Time) row {
 	case v.NotBefore.IsZero():
 		return row{good, name, "valid for " + age(v.NotAfter.Sub(now))}
 	default:
-		return row{good, name, fmt.Sprintf("%s old, valid for %s", age(now.Sub(v.NotBefore)), age(v.NotAfter.Sub(now)))}
+		return row{good, name, fmt.Sprintf("%s old, valid for %s", age(now.Sub(born(v))), age(v.NotAfter.Sub(now)))}
 	}
+}
+
+// born is when a certificate was made: when the host got it, unless its file says something that cannot be.
+func born(v report.Validity) time.Time {
+	if v.Obtained.Before(v.NotBefore) || v.Obtained.After(v.NotAfter) {
+		return v.NotBefore
+	}
+	return v.Obtained
 }
 
 func short(generation string) string {

@@ -10,6 +10,7 @@ import (
 	"github.com/hawser-io/hawser/internal/agent/local"
 	"github.com/hawser-io/hawser/internal/agent/report"
 	"github.com/hawser-io/hawser/internal/golden"
+	"github.com/hawser-io/hawser/internal/refusal"
 )
 
 // now is the real time, since conditions are judged by it; the views show ages only.
@@ -26,8 +27,9 @@ func healthyFacts() report.Facts {
 		DNS:           report.DNS{Way: "redirect"},
 		Application:   report.Application{Probed: true, Ready: true},
 		Certificates: report.Certificates{
-			Agent:      report.Validity{NotBefore: ago(3 * time.Hour), NotAfter: now.Add(21 * time.Hour)},
-			Proxy:      report.Validity{NotBefore: ago(5 * time.Minute), NotAfter: now.Add(24*time.Hour - 5*time.Minute)},
+			// Dated back by their issuers, by 5 and by 2 minutes.
+			Agent:      report.Validity{Obtained: ago(3 * time.Hour), NotBefore: ago(3*time.Hour + 5*time.Minute), NotAfter: now.Add(21 * time.Hour)},
+			Proxy:      report.Validity{Obtained: ago(4 * time.Second), NotBefore: ago(2*time.Minute + 4*time.Second), NotAfter: now.Add(24*time.Hour - 4*time.Second)},
 			IstioToken: report.Validity{NotAfter: now.Add(90 * time.Minute)},
 		},
 		Address: "172.31.0.11", Addresses: []string{"172.31.0.11", "fd00::11"},
@@ -51,8 +53,28 @@ func TestStatusViews(t *testing.T) {
 	for name, change := range map[string]func(*report.Facts){
 		"healthy": func(*report.Facts) {},
 		"fresh": func(f *report.Facts) {
-			*f = report.Facts{Connection: report.Connection{Error: "connection refused"}}
+			*f = report.Facts{Connection: report.Connection{Error: "gateway.example:15012 refuses connections: check that the gateway runs and that its port is open: `kubectl get svc -A -l istio=eastwestgateway`"}}
 		},
+		"joining": func(f *report.Facts) {
+			certificates, steps := f.Certificates, []report.Step{
+				{Name: "create the user istio-proxy", Started: now, Finished: now},
+				{Name: "fetch and install the proxy of Istio 1.31.0", Started: now},
+			}
+			*f = report.Facts{Connection: f.Connection, Configuration: f.Configuration, Interception: report.Interception{Wanted: true}, Address: f.Address, Addresses: f.Addresses}
+			f.Configuration.Applied, f.Configuration.Steps = "", steps
+			f.Certificates.Agent, f.Certificates.IstioToken = certificates.Agent, certificates.IstioToken
+			f.Connection.Since, f.Certificates.Agent.Obtained = now.Add(-2*time.Second), now.Add(-2*time.Second)
+		},
+		"drained": func(f *report.Facts) { f.Draining = true },
+		"revoked": func(f *report.Facts) {
+			refused := refusal.New(refusal.MachineRevoked, "machine", "shop/ratings-vm-1", "delete", "kubectl delete machine ratings-vm-1 -n shop")
+			f.Connection = report.Connection{Since: now.Add(-12 * time.Minute), Error: refused.Error(), Reason: string(refused.Reason)}
+		},
+		"disconnected": func(f *report.Facts) {
+			f.Connection = report.Connection{Since: now.Add(-7 * time.Second), Error: "172.31.0.240:15012 does not answer: check the address, and that firewalls let this host reach it"}
+		},
+		"certificate-without-a-time": func(f *report.Facts) { f.Certificates.Proxy.Obtained = time.Time{} },
+		"another-port":               func(f *report.Facts) { f.Connection.Peer = "172.31.0.240:443" },
 		"application-down": func(f *report.Facts) {
 			f.Application.Ready, f.Application.Message = false, "Get \"http://127.0.0.1:9080/health\": dial tcp 127.0.0.1:9080: connect: connection refused"
 		},
@@ -62,7 +84,7 @@ func TestStatusViews(t *testing.T) {
 			f.Configuration.Message = "the proxy 1.31.1 needs 112 MB on /var/lib/hawser and 40 MB are free: make room there, the agent tries again by itself"
 		},
 		"offline-and-expired": func(f *report.Facts) {
-			f.Connection = report.Connection{Since: now.Add(-50 * time.Hour), Error: "dial tcp 172.31.0.240:15012: no route to host"}
+			f.Connection = report.Connection{Since: now.Add(-50 * time.Hour), Error: "this host has no way to gateway.example:15012: check its network (`ip route`), and the address"}
 			f.Certificates.Agent.NotAfter = now.Add(-26 * time.Hour)
 			f.Certificates.IstioToken.NotAfter = now.Add(-26 * time.Hour)
 			f.DNS.Way = "systemd-resolved"
