@@ -76,7 +76,7 @@ func TestStatusViews(t *testing.T) {
 		"certificate-without-a-time": func(f *report.Facts) { f.Certificates.Proxy.Obtained = time.Time{} },
 		"another-port":               func(f *report.Facts) { f.Connection.Peer = "172.31.0.240:443" },
 		"application-down": func(f *report.Facts) {
-			f.Application.Ready, f.Application.Message = false, "Get \"http://127.0.0.1:9080/health\": dial tcp 127.0.0.1:9080: connect: connection refused"
+			f.Application.Ready, f.Application.Message = false, "GET http://127.0.0.1:9080/health: connection refused"
 		},
 		"apply-failed": func(f *report.Facts) {
 			f.Configuration.Desired = "9d3e5f60718293a4b5c6d7e8f9012345678901234567890123456789aabbccdd"

@@ -2,8 +2,11 @@ package probe
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net"
 	"strconv"
+	"syscall"
 
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
 )
@@ -43,9 +46,18 @@ func (c tcpChecker) Check(ctx context.Context) error {
 	var dialer net.Dialer
 	connection, err := dialer.DialContext(ctx, "tcp", c.address)
 	if err != nil {
-		return err
+		return fmt.Errorf("connect to %s: %w", c.address, cause(err))
 	}
 	// The connection was made, which is all that was asked for.
 	_ = connection.Close()
 	return nil
+}
+
+// cause is what the kernel says about a connection, where that is the failure. The rest of the chain repeats the target, and names the
+// port that the kernel chose for the other end: with it, the words for the same failure would differ each time.
+func cause(err error) error {
+	if errno := syscall.Errno(0); errors.As(err, &errno) {
+		return errno
+	}
+	return err
 }

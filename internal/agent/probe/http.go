@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -29,7 +28,7 @@ func (c httpChecker) Check(ctx context.Context) error {
 	for range mostRedirects {
 		answer, err := c.ask(ctx, target)
 		if err != nil {
-			return withoutSource(err)
+			return fmt.Errorf("GET %s: %w", target, cause(err))
 		}
 		next := redirect(target, answer)
 		if next == nil || next.Hostname() != target.Hostname() {
@@ -93,16 +92,6 @@ func (c httpChecker) url() *url.URL {
 		target.Path = "/" + target.Path
 	}
 	return target
-}
-
-// withoutSource removes the port that the kernel chose for the connection: with it, the words for the same failure would
-// differ each time, and each difference is a report.
-func withoutSource(err error) error {
-	var failed *net.OpError
-	if errors.As(err, &failed) {
-		failed.Source = nil
-	}
-	return err
 }
 
 func oneLine(text []byte) string {

@@ -98,7 +98,15 @@ func TestTCP(t *testing.T) {
 	checker := New(&hawserv1.Health{Probe: &hawserv1.Health_Tcp{Tcp: &hawserv1.TcpProbe{Port: uint32(listener.Addr().(*net.TCPAddr).Port)}}})
 	wantError(t, checker.Check(t.Context()), "")
 	listener.Close()
-	wantError(t, checker.Check(t.Context()), "connection refused")
+	wantError(t, checker.Check(t.Context()), "connect to "+listener.Addr().String()+": connection refused")
+}
+
+func TestHTTPSaysWhoRefuses(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	port := portOf(t, server.URL)
+	server.Close()
+	checker := New(&hawserv1.Health{Probe: &hawserv1.Health_Http{Http: &hawserv1.HttpProbe{Port: port, Path: "/health"}}})
+	wantError(t, checker.Check(t.Context()), "GET "+server.URL+"/health: connection refused")
 }
 
 func TestExec(t *testing.T) {
