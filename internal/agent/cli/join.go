@@ -29,22 +29,23 @@ type joinFlags struct {
 func (p *Program) joinCommand() *cobra.Command {
 	var flags joinFlags
 	command := &cobra.Command{
-		Use:   "join --manager HOST[:PORT] {--token TOKEN | --token-file FILE}",
+		Use: "join --manager HOST[:PORT] {--token-file FILE | --token TOKEN}", DisableFlagsInUseLine: true,
 		Short: "Make this machine a member of the mesh",
 		Long: `Make this machine a member of the mesh.
 
-The line to run is printed by 'hawser token create --group NAMESPACE/GROUP'. The host is checked
-before anything on it is touched. A join that was cut off is finished by running it again.`,
-		Example: `  hawser-agent join --manager gateway.example --token hawser_…
-  hawser-agent join --manager gateway.example --token-file - < token`,
+The line to run is printed by 'hawser token create --group NAMESPACE/GROUP'. The
+host is checked before anything on it is touched. A join that was cut off is
+finished by running it again.`,
+		Example: `  echo hawser_… | hawser-agent join --manager gateway.example --token-file -
+  hawser-agent join --manager gateway.example --token-file /root/token`,
 		Args: cobra.NoArgs,
 		RunE: ran(func(ctx context.Context, _ []string) error { return p.join(ctx, flags) }),
 	}
 	command.Flags().StringVar(&flags.manager, "manager", "", "HOST[:PORT] of the gateway that the manager is behind (port "+dial.DefaultPort+")")
-	command.Flags().StringVar(&flags.token, "token", "", "the join token; other users see it in the list of processes, --token-file does not show it")
+	command.Flags().StringVar(&flags.token, "token", "", "the join token; other users see it in the list of processes, unlike that of --token-file")
 	command.Flags().StringVar(&flags.tokenFile, "token-file", "", "file with the join token, - for standard input")
 	command.Flags().StringVar(&flags.hostname, "hostname", "", "name of the machine, if it is not to be this host's")
-	command.Flags().DurationVar(&flags.timeout, "timeout", 2*time.Minute, "how long to wait until the machine is ready")
+	command.Flags().DurationVar(&flags.timeout, "timeout", 2*time.Minute, "how long the join may take until the machine is ready")
 	return command
 }
 
@@ -58,13 +59,13 @@ func (p *Program) join(ctx context.Context, flags joinFlags) error {
 		return err
 	}
 	defer unlock()
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	interrupted, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	ctx, cancel := context.WithTimeout(ctx, flags.timeout)
+	ctx, cancel := context.WithTimeout(interrupted, flags.timeout)
 	defer cancel()
 
 	p.say("Joining the mesh by the manager at %s\n\n", request.Manager)
-	began, printer := time.Now(), progress.New(p.Stdout, p.Terminal)
+	began, printer := time.Now(), progress.New(p.Stdout, p.coloured())
 	joiner := &join.Joiner{
 		Store: store.New(p.State), Host: checked{p}, Enroller: join.Manager{}, Service: p.Service,
 		Agent: local.NewClient(p.Socket), Progress: printer,
@@ -72,6 +73,9 @@ func (p *Program) join(ctx context.Context, flags joinFlags) error {
 	status, err := joiner.Run(ctx, request)
 	if err != nil {
 		printer.Close()
+		if interrupted.Err() != nil && !errors.As(err, new(*join.NotReady)) {
+			return errors.New("interrupted: the same command goes on from here, `hawser-agent leave` undoes what is done")
+		}
 		return err
 	}
 	machine := status.Machine
@@ -82,6 +86,9 @@ func (p *Program) join(ctx context.Context, flags joinFlags) error {
 
 func (p *Program) joinRequest(flags joinFlags) (join.Request, error) {
 	request := join.Request{Hostname: flags.hostname}
+	if flags.timeout <= 0 {
+		return request, &usageError{fmt.Errorf("--timeout %s leaves no time: leave it out for two minutes", flags.timeout)}
+	}
 	if flags.manager == "" {
 		return request, &usageError{errors.New("--manager is missing: `hawser token create` prints the whole line")}
 	}

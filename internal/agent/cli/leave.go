@@ -18,8 +18,9 @@ func (p *Program) leaveCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "leave",
 		Short: "Take this machine out of the mesh and put the host back as it was",
-		Long: `Take this machine out of the mesh: callers are turned away, the manager is told, and the host is
-put back as it was before it joined. It works without a network, and may be repeated.`,
+		Long: `Take this machine out of the mesh: callers are turned away, the manager is told,
+and the host is put back as it was before it joined. It works without a network,
+and may be repeated.`,
 		Args: cobra.NoArgs,
 		RunE: ran(func(ctx context.Context, _ []string) error { return p.leave(ctx, force) }),
 	}
@@ -39,7 +40,7 @@ func (p *Program) leave(ctx context.Context, force bool) error {
 	} else {
 		p.say("Leaving the mesh\n\n")
 	}
-	printer := progress.New(p.Stdout, p.Terminal)
+	printer := progress.New(p.Stdout, p.coloured())
 	leaver := &leave.Leaver{
 		Store: kept, Service: p.Service, Agent: local.NewClient(p.Socket), Manager: leave.RealManager{Known: func() []string { return gateways(kept) }},
 		Host: p.host(), Progress: printer, Force: force,

@@ -57,5 +57,8 @@ func Real() *Program {
 	}
 }
 
+// coloured: a person watches, and has not asked for text alone (https://no-color.org).
+func (p *Program) coloured() bool { return p.Terminal && p.Environment("NO_COLOR") == "" }
+
 // Main runs the program with the process's arguments and returns its exit code.
 func Main() int { return Real().Run(context.Background(), os.Args[1:]) }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -13,7 +14,7 @@ const long = `hawser-agent makes this machine a member of an Istio mesh and keep
 
 Exit codes:
   0  done
-  1  something on this host failed
+  1  it failed, or the machine did not get ready; the message says why
   2  the command line is wrong
   3  the manager refused
   4  the manager was not reached
@@ -46,6 +47,7 @@ func (p *Program) root() *cobra.Command {
 		Use: "hawser-agent", Short: "Make this machine a member of the mesh, and keep it one", Long: long,
 		SilenceErrors: true, SilenceUsage: true,
 	}
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages ", "FlagUsagesWrapped 80 "))
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(p.joinCommand(), p.leaveCommand(), p.statusCommand(), p.runCommand(), p.versionCommand())
 	return root

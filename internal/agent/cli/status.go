@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"time"
@@ -21,7 +22,15 @@ func (p *Program) statusCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "status",
 		Short: "Show how this machine is doing in the mesh",
-		Args:  cobra.NoArgs,
+		Long: `Show how this machine is doing in the mesh, as its agent knows it.
+
+The exit code says whether the agent answered, not whether all is well: that is
+"ready" and "healthy" of -o json, whose fields stay as they are from version to
+version.`,
+		Example: `  hawser-agent status
+  hawser-agent status --watch
+  hawser-agent status -o json | jq .ready`,
+		Args: cobra.NoArgs,
 		RunE: ran(func(ctx context.Context, _ []string) error {
 			if err := checkOutput(output); err != nil {
 				return err
@@ -45,7 +54,7 @@ func (p *Program) status(ctx context.Context, output string) error {
 	if output == "json" {
 		return writeJSON(p.Stdout, status, "  ")
 	}
-	return writeStatus(p.Stdout, status, time.Now(), p.Terminal)
+	return writeStatus(p.Stdout, status, time.Now(), p.coloured())
 }
 
 // home puts the cursor at the top and empties the screen (ECMA-48 CUP, ED).
@@ -61,7 +70,7 @@ func (p *Program) watchStatus(ctx context.Context, output string) error {
 			failure = writeJSON(p.Stdout, status, "")
 		} else {
 			p.separate(first)
-			failure = writeStatus(p.Stdout, status, time.Now(), p.Terminal)
+			failure = writeStatus(p.Stdout, status, time.Now(), p.coloured())
 		}
 		first = false
 		return failure == nil
@@ -91,10 +100,15 @@ func (p *Program) whyNoStatus(err error) error {
 	}
 	enrollment, failure := store.New(p.State).Enrollment()
 	switch {
+	case errors.Is(failure, fs.ErrPermission):
+		return errors.New("the agent's state is for root only: run this command with sudo")
 	case errors.Is(failure, store.ErrNone):
 		return errors.New("this host is not a machine of a mesh: `hawser-agent join` makes it one")
 	case failure != nil:
 		return fmt.Errorf("%w, and what is stored cannot be read: %w", err, failure)
+	case enrollment.Removed != "":
+		return fmt.Errorf("the manager has removed machine %s/%s (%s), and the agent is putting this host back: `journalctl -u hawser-agent` tells how far it is, `hawser-agent leave` finishes it",
+			enrollment.Namespace, enrollment.Name, enrollment.Removed)
 	default:
 		return fmt.Errorf("this host is machine %s/%s, but %w: `systemctl start hawser-agent`, and `journalctl -u hawser-agent` says why it ended",
 			enrollment.Namespace, enrollment.Name, err)
