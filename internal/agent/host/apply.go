@@ -33,8 +33,6 @@ func (h *Host) Apply(ctx context.Context, step plan.Step) error {
 		return h.write(s)
 	case plan.Link:
 		return h.tree.Link(s.Path, s.Target, file.Number(s.Owner))
-	case plan.Remove:
-		return h.tree.Remove(s.Path)
 	case plan.InstallVersion:
 		return h.install(ctx, s)
 	case plan.RemoveVersion:

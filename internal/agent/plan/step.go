@@ -53,9 +53,6 @@ type Link struct {
 	Owner        Owner
 }
 
-// Remove deletes a file or link of Hawser's own.
-type Remove struct{ Path string }
-
 // ReloadUnits makes systemd read its unit files again.
 type ReloadUnits struct{}
 
@@ -95,7 +92,6 @@ func (MakeDirectory) step()       {}
 func (InstallVersion) step()      {}
 func (WriteFile) step()           {}
 func (Link) step()                {}
-func (Remove) step()              {}
 func (ReloadUnits) step()         {}
 func (StartProxy) step()          {}
 func (RestartProxy) step()        {}
@@ -129,8 +125,6 @@ func (s WriteFile) String() string {
 }
 
 func (s Link) String() string { return fmt.Sprintf("link %s to %s", s.Path, s.Target) }
-
-func (s Remove) String() string { return "remove " + s.Path }
 
 func (ReloadUnits) String() string { return "reload systemd's units" }
 

@@ -25,8 +25,7 @@ func NewBoard() *Board {
 	return board
 }
 
-// Update changes facts and wakes the watchers if that made a difference to the report or to the facts beside it.
-// change is called under the board's lock: it must not block.
+// Update changes facts and wakes the watchers, whether that made a difference or not. change is called under the board's lock: it must not block.
 func (b *Board) Update(change func(*Facts)) {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()

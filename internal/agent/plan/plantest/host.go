@@ -119,8 +119,6 @@ func (h *Host) take(step plan.Step) error {
 		s.UnitsStale = s.UnitsStale || strings.HasPrefix(step.Path, plan.UnitsDirectory)
 	case plan.Link:
 		s.Files[step.Path] = plan.File{Mode: fs.ModeSymlink | 0o777, Owner: step.Owner, Target: step.Target}
-	case plan.Remove:
-		delete(s.Files, step.Path)
 	case plan.InstallVersion:
 		s.Versions[step.Digest] = true
 	case plan.RemoveVersion:
