@@ -55,8 +55,10 @@ func intercepting(i Interception) verdict {
 	if !i.Wanted {
 		return verdict{Intercepting, "False", "ModeNone", "the desired state asks for no interception"}
 	}
-	return truth(Intercepting, i.Active, "Redirecting", "NotActive", orElse(i.Message, "the rules are not in place yet"))
+	return truth(Intercepting, i.Active, "Redirecting", "NotActive", orElse(i.Message, notInPlace))
 }
+
+const notInPlace = "the rules are not in place yet"
 
 func identityValid(c Certificates, now time.Time) verdict {
 	expired := func(v Validity) bool { return !v.NotAfter.IsZero() && !now.Before(v.NotAfter) }
@@ -81,6 +83,9 @@ func health(f Facts) (healthy bool, reason string) {
 		return false, "the machine is draining"
 	case !f.Proxy.Ready:
 		return false, "proxy: " + orElse(f.Proxy.Message, "not ready yet")
+	case f.Interception.Wanted && !f.Interception.Active:
+		// Callers of the mesh speak mutual TLS, and would speak it to the application itself.
+		return false, "interception: " + orElse(f.Interception.Message, notInPlace)
 	case f.Application.Probed && !f.Application.Ready:
 		return false, "application: " + orElse(f.Application.Message, "not ready yet")
 	default:

@@ -44,7 +44,7 @@ func TestJudgement(t *testing.T) {
 		{"proxy-down", func(f *Facts) { f.Proxy.Ready, f.Proxy.Message = false, "503" }, "ProxyReady=False/NotReady proxy: 503"},
 		{"draining", func(f *Facts) { f.Draining = true }, "the machine is draining"},
 		{"no-interception-wanted", func(f *Facts) { f.Interception = Interception{} }, "Intercepting=False/ModeNone"},
-		{"interception-missing", func(f *Facts) { f.Interception.Active = false }, "Intercepting=False/NotActive"},
+		{"interception-missing", func(f *Facts) { f.Interception.Active = false }, "Intercepting=False/NotActive interception: the rules are not in place yet"},
 		{"agent-certificate-expired", func(f *Facts) { f.Certificates.Agent.NotAfter = now }, "IdentityValid=False/AgentCertificateExpired"},
 		{"proxy-certificate-expired", func(f *Facts) { f.Certificates.Proxy.NotAfter = now }, "IdentityValid=False/ProxyCertificateExpired"},
 		{"token-expired-beside-a-certificate", func(f *Facts) { f.Certificates.IstioToken.NotAfter = now }, ""},
