@@ -62,7 +62,7 @@ func (Exec) Run(ctx context.Context, c Command) ([]byte, error) {
 	if timeout == 0 {
 		timeout = time.Minute
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("it did not end within %s", timeout))
 	defer cancel()
 	path, err := Find(c.Name)
 	if err != nil {

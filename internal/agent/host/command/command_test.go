@@ -32,7 +32,7 @@ func TestRun(t *testing.T) {
 		{name: "exit code and complaint", command: shell("echo half; echo it broke >&2; exit 3"), out: "half\n", failure: "exit status 3: it broke", code: 3},
 		{name: "end of a long complaint", command: shell("yes no | head -c 9000 >&2; echo why >&2; exit 1"), failure: "no\nwhy", code: 1},
 		{name: "killed", command: shell("kill -9 $$"), failure: "signal: killed", code: -1},
-		{name: "too slow", command: slow, failure: "deadline exceeded", code: -1},
+		{name: "too slow", command: slow, failure: "it did not end within 50ms", code: -1},
 		{name: "no such program", command: command.New("no-such-program", "with", "arguments"), failure: "run no-such-program: ", code: -1},
 		{name: "no such file", command: command.New("/no/such/program"), failure: "no such file", code: -1},
 		{name: "a grandchild keeps the output open", command: shell("echo done; sleep 30 &"), out: "done\n"},
