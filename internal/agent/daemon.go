@@ -171,7 +171,6 @@ func (d *daemon) Hello(ctx context.Context) *hawserv1.Hello {
 	host, err := hostfacts.Observe(ctx, d.enrollment.Manager)
 	if err != nil {
 		d.options.Log.Warn("could not observe the host in full", "error", err)
-		host = &hawserv1.HostFacts{AgentVersion: version.Get().Version}
 	}
 	generation, expiry := d.mailbox.held()
 	return &hawserv1.Hello{Host: host, Generation: generation, TokenExpiry: expiry, Report: d.board.Report()}

@@ -21,12 +21,10 @@ import (
 	"github.com/hawser-io/hawser/internal/version"
 )
 
-// Observe returns the host's facts at this moment. manager (HOST:PORT) decides which address comes first.
+// Observe returns the host's facts at this moment, beside an error those that could be found out. manager (HOST:PORT) decides which
+// address comes first.
 func Observe(ctx context.Context, manager string) (*hawserv1.HostFacts, error) {
 	addresses, err := address.NewLister(manager).List(ctx)
-	if err != nil {
-		return nil, err
-	}
 	hostname, kernel := uname()
 	return &hawserv1.HostFacts{
 		Hostname:        hostname,
@@ -39,7 +37,7 @@ func Observe(ctx context.Context, manager string) (*hawserv1.HostFacts, error) {
 		Addresses:       addresses,
 		UnixTime:        time.Now().Unix(),
 		BootId:          firstLine("/proc/sys/kernel/random/boot_id"),
-	}, nil
+	}, err
 }
 
 func uname() (hostname, kernel string) {
