@@ -259,6 +259,7 @@ func TestTheSameFailureIsLoggedOnce(t *testing.T) {
 			done <- New(manager, agent, agent, func(string, error) {}, slog.New(slog.NewTextHandler(&log, nil))).Run(ctx)
 		}()
 		time.Sleep(time.Minute) // the bubble's clock
+		synctest.Wait()
 		manager.current.broken <- errors.New("connection refused")
 		synctest.Wait()
 		cancel()
