@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"slices"
 	"syscall"
-	"time"
 
 	"github.com/hawser-io/hawser/internal/agent/host/account"
 	"github.com/hawser-io/hawser/internal/agent/host/command"
@@ -34,7 +33,6 @@ func (h *Host) Facts(ctx context.Context) (preflight.Facts, error) {
 		Systemd:      h.exists("/run/systemd/system"),
 		Architecture: runtime.GOARCH,
 		Glibc:        glibc.Version(h.options.Root),
-		Clock:        time.Now(),
 		UnitTemplate: slices.ContainsFunc(unitDirectories(), func(d string) bool { return h.exists(filepath.Join(d, "hawser-proxy@.service")) }),
 		ReadOnly:     h.readOnly("/var/lib", "/etc", "/run", plan.UnitsDirectory),
 		FreeBytes:    h.free(plan.StateDirectory),

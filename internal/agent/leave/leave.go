@@ -92,6 +92,8 @@ func (l *Leaver) Run(ctx context.Context) error {
 	return l.restore(ctx)
 }
 
+const notTold = "the manager could not be told that the machine drains:"
+
 func (l *Leaver) drain(ctx context.Context) {
 	l.Progress.Begin("drain")
 	limited, cancel := context.WithTimeout(ctx, drainTimeout)
@@ -100,10 +102,10 @@ func (l *Leaver) drain(ctx context.Context) {
 	case errors.Is(err, local.ErrNotRunning):
 		return
 	case errors.Is(err, context.DeadlineExceeded):
-		err = fmt.Errorf("there was no answer within %s", drainTimeout)
-		fallthrough
+		l.Progress.Remark(fmt.Sprintf("%s there was no answer within %s", notTold, drainTimeout))
+		return
 	case err != nil:
-		l.Progress.Remark("the manager could not be told that the machine drains: " + err.Error())
+		l.Progress.Remark(notTold + " " + err.Error())
 		return
 	}
 	select {

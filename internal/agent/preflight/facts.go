@@ -1,7 +1,5 @@
 package preflight
 
-import "time"
-
 // Facts is what was found on a host.
 type Facts struct {
 	// Root: the process that looked has uid 0.
@@ -25,8 +23,6 @@ type Facts struct {
 	Architecture string
 	// Glibc version ("2.36"), empty if the host has no GNU C library.
 	Glibc string
-	// Clock of the host.
-	Clock time.Time
 	// Resolver: "plain", "systemd-resolved" or empty if /etc/resolv.conf names no server.
 	Resolver string
 	// ReadOnly are directories that are on a read-only file system.
