@@ -41,7 +41,7 @@ apiserver: bin/hawser-lab ## Tests against a real kube-apiserver and etcd
 
 .PHONY: lab-unit
 lab-unit: prerequisites-go ## Unit tests of the lab's own module
-	@cd lab && CGO_ENABLED=0 go test ./...
+	@cd lab && CGO_ENABLED=0 go test -count=1 ./...
 
 .PHONY: lab-machines
 lab-machines: prerequisites-lab ## Tests of the lab's machines and networks on their own (root)
