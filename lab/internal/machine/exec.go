@@ -34,7 +34,7 @@ func (s *Store) Argv(name, terminal string, argv ...string) ([]string, error) {
 	}
 	return append([]string{
 		"nsenter", "--target", strconv.Itoa(pid), "--all", "--",
-		"/usr/bin/env", "-i", "HOME=/root", "USER=root", "LOGNAME=root", "SHELL=/bin/bash", "LANG=C.UTF-8", "TERM=" + terminal,
+		"/usr/bin/env", "--chdir=/root", "-i", "HOME=/root", "USER=root", "LOGNAME=root", "SHELL=/bin/bash", "LANG=C.UTF-8", "TERM=" + terminal,
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 	}, argv...), nil
 }
