@@ -53,7 +53,7 @@ e2e: prerequisites-lab build packages ## End-to-end scenarios in the lab (root)
 
 .PHONY: bench
 bench: prerequisites-lab build packages ## Figures, one JSON line each: make bench NAME=join (or memory)
-	@scripts/demo --quiet
+	@scripts/demo --quiet >&2
 	@go run ./test/bench $(NAME)
 
 ##@ Change it
