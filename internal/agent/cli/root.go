@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -47,7 +46,7 @@ func (p *Program) root() *cobra.Command {
 		Use: "hawser-agent", Short: "Make this machine a member of the mesh, and keep it one", Long: long,
 		SilenceErrors: true, SilenceUsage: true,
 	}
-	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages ", "FlagUsagesWrapped 80 "))
+	root.SetUsageFunc(usage)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(p.joinCommand(), p.leaveCommand(), p.statusCommand(), p.runCommand(), p.versionCommand())
 	return root
