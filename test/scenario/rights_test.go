@@ -3,14 +3,12 @@
 package scenario
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -49,7 +47,7 @@ func TestManagerWithTheRightsOfTheChart(t *testing.T) {
 		}
 	}
 
-	log := &lockedBuffer{}
+	log := &managertest.Log{}
 	health := freeAddress(t)
 	done := make(chan error, 1)
 	managerCtx, stop := context.WithCancel(ctx)
@@ -81,7 +79,7 @@ func TestManagerWithTheRightsOfTheChart(t *testing.T) {
 	}
 }
 
-func managerOptions(t *testing.T, config *rest.Config, health string, log *lockedBuffer) manager.Options {
+func managerOptions(t *testing.T, config *rest.Config, health string, log *managertest.Log) manager.Options {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -134,22 +132,4 @@ func freeAddress(t *testing.T) string {
 	}
 	defer func() { _ = listener.Close() }()
 	return listener.Addr().String()
-}
-
-// lockedBuffer takes the log of many goroutines.
-type lockedBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }

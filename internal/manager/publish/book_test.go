@@ -1,7 +1,6 @@
 package publish_test
 
 import (
-	"bytes"
 	"fmt"
 	"strings"
 	"sync"
@@ -70,21 +69,3 @@ func (p page) Decide(d record.Decision) {
 }
 
 func (p page) Close() { p.book.write("%s closed", p.name) }
-
-// lockedBuffer takes the log of many goroutines.
-type lockedBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}

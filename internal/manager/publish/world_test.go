@@ -46,7 +46,7 @@ type world struct {
 	changed   chan struct{}
 	book      *fakeBook
 	file      []byte
-	log       lockedBuffer
+	log       managertest.Log
 
 	mu      sync.Mutex
 	facts   facts.Facts
