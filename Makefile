@@ -66,8 +66,9 @@ bin/hawser bin/hawser-agent bin/hawser-manager: $(GO_SRC) | prerequisites-go
 bin/hawser-lab: $(shell find lab -name '*.go' -o -name '*.yaml' -path 'lab/*' 2>/dev/null) lab/go.mod lab/go.sum | prerequisites-go
 	@cd lab && CGO_ENABLED=0 go build -o ../$@ ./cmd/hawser-lab
 
-dist/linux-%/hawser-agent dist/linux-%/hawser-manager: $(GO_SRC) | prerequisites-go
-	@GOOS=linux GOARCH=$* $(GOBUILD) -o $@ ./cmd/$(@F)
+# One target: make takes the recipe of a pattern with several as making all of them at once.
+dist/linux-%: $(GO_SRC) | prerequisites-go
+	@GOOS=linux GOARCH=$(*D) $(GOBUILD) -o $@ ./cmd/$(@F)
 
 .PHONY: packages
 packages: dist/hawser-agent_$(VERSION)_$(ARCH).deb ## Build the agent's deb and rpm into dist/ (ARCH=arm64 for others)
