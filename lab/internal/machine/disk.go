@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -16,9 +17,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// diskFolders are what a machine's disk consists of: where it is mounted, and the two folders of the overlay.
+func diskFolders() []string { return []string{"root", "upper", "work"} }
+
 func (s *Store) rootPath(name string) string { return s.path(name, "root") }
 
-// create makes a machine's folder, disk and settings. The spec is written last: a folder without one is no machine.
+// create makes a machine's folder, disk and settings.
 func (m *Manager) create(ctx context.Context, name string, opts Options) (_ Spec, err error) {
 	if _, err := m.Spec(name); !errors.Is(err, ErrNotFound) {
 		if err == nil {
@@ -26,43 +30,70 @@ func (m *Manager) create(ctx context.Context, name string, opts Options) (_ Spec
 		}
 		return Spec{}, err
 	}
-	if err := m.deleteDisk(name); err != nil {
-		return Spec{}, err
-	}
 	// The lock keeps two machines made at once from getting the same address.
 	m.addresses.Lock()
 	defer m.addresses.Unlock()
-	spec := Spec{Name: name, Resolved: opts.Resolved, Rootfs: m.cfg.Rootfs, On: !opts.Stopped, Created: time.Now().UTC().Truncate(time.Second)}
+	spec := Spec{Name: name, Resolved: opts.Resolved, On: !opts.Stopped}
 	if spec.Address, err = m.pickAddress(opts.Address); err != nil {
 		return Spec{}, err
 	}
-	id := make([]byte, 16)
-	if _, err := rand.Read(id); err != nil {
-		return Spec{}, fmt.Errorf("machine: %w", err)
+	if err := m.deleteDisk(name); err != nil {
+		return Spec{}, err
 	}
-	spec.MachineID = hex.EncodeToString(id)
+	if spec, err = m.install(ctx, spec); err != nil {
+		return Spec{}, errors.Join(err, m.deleteDisk(name))
+	}
+	return spec, nil
+}
+
+// install gives a machine with a name, an address and a resolver a new disk and a new machine-id. The spec is written last: a
+// folder without one is no machine, and one of before stands until then.
+func (m *Manager) install(ctx context.Context, spec Spec) (_ Spec, err error) {
 	defer func() {
 		if err != nil {
-			err = errors.Join(fmt.Errorf("machine: make %s: %w", name, err), m.deleteDisk(name))
+			err = fmt.Errorf("machine: make %s: %w", spec.Name, err)
 		}
 	}()
-	if spec.Copied, err = m.makeDisk(ctx, name); err != nil {
+	if err := m.clearDisk(spec.Name); err != nil {
+		return Spec{}, err
+	}
+	spec.Rootfs, spec.Created = m.cfg.Rootfs, time.Now().UTC().Truncate(time.Second)
+	id := make([]byte, 16)
+	if _, err := rand.Read(id); err != nil {
+		return Spec{}, err
+	}
+	spec.MachineID = hex.EncodeToString(id)
+	if spec.Copied, err = m.makeDisk(ctx, spec.Name); err != nil {
 		return Spec{}, err
 	}
 	if err := m.mountDisk(spec); err != nil {
 		return Spec{}, err
 	}
 	settings := settings{
-		name: name, machineID: spec.MachineID, resolved: spec.Resolved, nameserver: m.cfg.Router.Addr(), search: m.cfg.SearchDomain,
+		name: spec.Name, machineID: spec.MachineID, resolved: spec.Resolved, nameserver: m.cfg.Router.Addr(), search: m.cfg.SearchDomain,
 	}
-	if err := settings.apply(ctx, m.rootPath(name)); err != nil {
+	if err := settings.apply(ctx, m.rootPath(spec.Name)); err != nil {
 		return Spec{}, err
 	}
-	if err := m.unmountDisk(name); err != nil {
+	if err := m.unmountDisk(spec.Name); err != nil {
 		return Spec{}, err
 	}
-	m.log.Info("machine made", "machine", name, "address", spec.Address.String(), "copied", spec.Copied)
+	m.log.Info("machine made", "machine", spec.Name, "address", spec.Address.String(), "copied", spec.Copied)
 	return spec, m.saveSpec(spec)
+}
+
+// replaceOrphan makes a machine anew whose shared root file system is gone: of its disk only the differences are left, and they
+// are no machine without what they differ from. The build cache, where root file systems are, may be emptied at any time.
+func (m *Manager) replaceOrphan(ctx context.Context, spec Spec) error {
+	if spec.Copied {
+		return nil
+	}
+	if _, err := os.Stat(spec.Rootfs); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	m.log.Warn("a machine's root file system is gone: the machine is made anew", "machine", spec.Name, "rootfs", spec.Rootfs)
+	_, err := m.install(ctx, spec)
+	return err
 }
 
 func (m *Manager) pickAddress(wanted netip.Addr) (netip.Addr, error) {
@@ -93,7 +124,7 @@ func (m *Manager) pickAddress(wanted netip.Addr) (netip.Addr, error) {
 
 // makeDisk makes an empty overlay, or a full copy where the file system below cannot carry one (an overlay itself).
 func (m *Manager) makeDisk(ctx context.Context, name string) (copied bool, err error) {
-	for _, folder := range []string{"root", "upper", "work"} {
+	for _, folder := range diskFolders() {
 		if err := os.MkdirAll(m.path(name, folder), 0o755); err != nil {
 			return false, err
 		}
@@ -140,6 +171,17 @@ func (m *Manager) unmountDisk(name string) error {
 		}
 	}
 	return nil
+}
+
+// clearDisk removes a machine's disk and keeps what else its folder has.
+func (m *Manager) clearDisk(name string) error {
+	errs := []error{m.unmountDisk(name)}
+	for _, folder := range diskFolders() {
+		if errs[0] == nil {
+			errs = append(errs, os.RemoveAll(m.path(name, folder)))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func (m *Manager) deleteDisk(name string) error {

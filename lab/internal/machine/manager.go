@@ -96,7 +96,7 @@ func NewManager(cfg Config, network Network) *Manager {
 // Run boots every machine whose power switch is on, keeps machines running until the context ends, then shuts all of
 // them down, side by side, and returns when nothing of them runs any more. Power switches stay as they are.
 func (m *Manager) Run(ctx context.Context) error {
-	if err := m.clearLeftovers(); err != nil {
+	if err := m.clearLeftovers(ctx); err != nil {
 		return err
 	}
 	specs, err := m.Specs()
@@ -198,8 +198,9 @@ func (m *Manager) Status(name string) (Status, error) {
 	return m.statusOf(spec), nil
 }
 
-// clearLeftovers removes machines whose making or removal was cut short, and the leaders of an earlier life of the lab.
-func (m *Manager) clearLeftovers() error {
+// clearLeftovers removes machines whose making or removal was cut short, replaces those that lost what their disk is made of,
+// and removes the leaders of an earlier life of the lab.
+func (m *Manager) clearLeftovers(ctx context.Context) error {
 	if err := os.MkdirAll(m.cfg.Dir, 0o711); err != nil {
 		return fmt.Errorf("machine: %w", err)
 	}
@@ -212,9 +213,12 @@ func (m *Manager) clearLeftovers() error {
 		if validName(name) != nil {
 			continue
 		}
-		_, err := m.Spec(name)
-		if errors.Is(err, ErrNotFound) {
+		spec, err := m.Spec(name)
+		switch {
+		case errors.Is(err, ErrNotFound):
 			err = m.deleteDisk(name)
+		case err == nil:
+			err = m.replaceOrphan(ctx, spec)
 		}
 		if err := errors.Join(err, m.dropLeader(name)); err != nil {
 			return err

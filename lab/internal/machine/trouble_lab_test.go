@@ -4,6 +4,7 @@ package machine_test
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -91,4 +92,34 @@ func TestBrokenRootIsTold(t *testing.T) {
 	if _, err := l.Machines.Start(t.Context(), "broken"); err == nil || !strings.Contains(err.Error(), "console.log") {
 		t.Errorf("a machine without systemd starts with %v, want an error that leads to the console", err)
 	}
+}
+
+// The root file system below a machine's disk is in the build cache, which may be emptied at any time.
+func TestMachineIsMadeAnewWhenItsRootFileSystemIsGone(t *testing.T) {
+	l := machinetest.New(t)
+	rootfs := l.Config.Rootfs
+	l.Shutdown()
+	l.Config.Rootfs = filepath.Join(t.TempDir(), "root")
+	l.Must(os.Symlink(rootfs, l.Config.Rootfs))
+	l.Resume()
+	l.AddMachine("first", machine.Options{})
+	before := l.AddMachine("orphan", machine.Options{Resolved: true})
+	l.Want("orphan", "systemctl is-active systemd-resolved", "active")
+	l.Must(l.Machines.Remove(t.Context(), "first"))
+	l.Shutdown()
+	l.Must(os.Remove(l.Config.Rootfs))
+
+	l.Config.Rootfs = rootfs
+	l.Resume()
+	l.Eventually("the machine runs again", func() bool {
+		status, err := l.Machines.Status("orphan")
+		l.Must(err)
+		return status.State == machine.Running
+	})
+	after, err := l.Machines.Status("orphan")
+	l.Must(err)
+	if after.Address != before.Address || !after.Resolved {
+		t.Errorf("the machine was %+v and is %+v, want the same address and resolver", before, after)
+	}
+	l.Want("orphan", "systemctl is-active systemd-resolved", "active")
 }
