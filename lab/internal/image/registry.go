@@ -58,6 +58,11 @@ func (r *Registry) Run(ctx context.Context, address string) error {
 
 // ServeHTTP keeps each manifest that the inner registry accepted.
 func (r *Registry) ServeHTTP(w http.ResponseWriter, request *http.Request) {
+	// The library refuses a range without an end, with which containerd goes on with a pull that was cut short. A server may
+	// ignore any range (RFC 9110, 14.2), and containerd then skips what it has.
+	if strings.HasSuffix(request.Header.Get("Range"), "-") {
+		request.Header.Del("Range")
+	}
 	if request.Method != http.MethodPut || !strings.Contains(request.URL.Path, "/manifests/") {
 		r.inner.ServeHTTP(w, request)
 		return

@@ -44,6 +44,38 @@ func TestRegistryKeepsImagesAcrossRestarts(t *testing.T) {
 	})
 }
 
+// containerd asks for the rest of a layer in this way after it was killed in the middle of a pull.
+func TestPullGoesOnWhereItWasCutShort(t *testing.T) {
+	serve(t, t.TempDir(), func(address string) {
+		image := binaryImage(t, "hello")
+		if _, err := Push(t.Context(), image, address+"/lab/app:v1"); err != nil {
+			t.Fatal(err)
+		}
+		layers, err := image.Layers()
+		if err != nil {
+			t.Fatal(err)
+		}
+		digest, err := layers[0].Digest()
+		if err != nil {
+			t.Fatal(err)
+		}
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/v2/lab/app/blobs/"+digest.String(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Range", "bytes=3-")
+		answer, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		got, _, err := v1.SHA256(answer.Body)
+		if err != nil || answer.StatusCode != http.StatusOK || got != digest {
+			t.Errorf("the answer is %s with content %s, %v; want the whole of %s", answer.Status, got, err, digest)
+		}
+	})
+}
+
 func TestSameInputsSameDigest(t *testing.T) {
 	one, err := binaryImage(t, "same").Digest()
 	if err != nil {
