@@ -2,10 +2,16 @@ package roundtrip
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"net"
 	"net/http"
+	"os"
+	"time"
 )
+
+// ErrEnded says that the other end gave up a connection that was to be kept.
+var ErrEnded = errors.New("the connection was ended by its other end")
 
 // Kept makes requests one after the other over a connection that it keeps in between. The zero value is ready. It is for one
 // goroutine.
@@ -40,6 +46,30 @@ func (k *Kept) exchange(request *http.Request, limit int64) (*Answer, error) {
 		err = errors.Join(err, k.Close())
 	}
 	return answer, err
+}
+
+// Wait returns nil at the time given, or with ctx, and ErrEnded as soon as the other end gives up the kept connection: a server that
+// dies is known to be gone at once, between two requests.
+func (k *Kept) Wait(ctx context.Context, until time.Time) error {
+	if k.connection == nil {
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Until(until)):
+		}
+		return nil
+	}
+	// The deadline is what wakes, in place of a timer and a goroutine that reads. One that cannot be set fails the read as well.
+	_ = k.connection.SetReadDeadline(until)
+	stop := context.AfterFunc(ctx, func() { _ = k.connection.SetReadDeadline(time.Unix(1, 0)) })
+	_, err := k.reader.Peek(1)
+	if stopped := stop(); !stopped || errors.Is(err, os.ErrDeadlineExceeded) {
+		if stopped {
+			_ = k.connection.SetReadDeadline(time.Time{})
+		}
+		return nil
+	}
+	// It ended, or spoke without having been asked.
+	return errors.Join(ErrEnded, k.Close())
 }
 
 // Close ends the kept connection, if there is one.

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestDo(t *testing.T) {
@@ -95,6 +96,56 @@ func TestKept(t *testing.T) {
 	if err := errors.Join(kept.Close(), kept.Close()); err != nil {
 		t.Error(err)
 	}
+}
+
+// Between two requests, a kept connection tells that its server has gone.
+func TestKeptWait(t *testing.T) {
+	synced := make(chan struct{}, 1)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.RemoteAddr) }))
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateIdle {
+			select {
+			case synced <- struct{}{}:
+			default:
+			}
+		}
+	}
+	server.Start()
+	defer server.Close()
+	var kept Kept
+	ask := func() string {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := kept.Do(request, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-synced
+		return string(answer.Body)
+	}
+	if err := kept.Wait(t.Context(), time.Now()); err != nil {
+		t.Error(err)
+	}
+	first := ask()
+	if err := kept.Wait(t.Context(), time.Now().Add(time.Millisecond)); err != nil {
+		t.Error(err)
+	}
+	if now := ask(); now != first {
+		t.Errorf("after waiting, %s asks in place of %s", now, first)
+	}
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := kept.Wait(canceled, time.Now().Add(time.Hour)); err != nil {
+		t.Error(err)
+	}
+	ask()
+	server.CloseClientConnections()
+	if err := kept.Wait(t.Context(), time.Now().Add(time.Hour)); !errors.Is(err, ErrEnded) {
+		t.Errorf("the server hung up: %v, want ErrEnded", err)
+	}
+	ask()
 }
 
 // A server that takes the connection and says nothing, or nothing of HTTP, is told apart from one that is slow.
