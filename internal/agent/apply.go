@@ -8,17 +8,29 @@ import (
 	"time"
 
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
+	"github.com/hawser-io/hawser/internal/agent/plan"
 	"github.com/hawser-io/hawser/internal/agent/report"
 	"github.com/hawser-io/hawser/internal/agent/store"
 )
 
 const (
-	// drift is how often the host is looked at without news, so that what somebody else changed on it is put right.
-	drift = time.Minute
+	// lookPeriod is how often the host is looked at without news: what events do not tell of is put right within this time, as are rules
+	// that are by iptables, and everything on a host whose kernel does not tell.
+	lookPeriod = time.Minute
+	// watchedPeriod is that where events tell what matters. A look costs programs that run and files that are read.
+	watchedPeriod = 10 * time.Minute
 	// Pauses between failed attempts.
 	shortestRetry = time.Second
 	longestRetry  = time.Minute
 )
+
+// Drift tells when something of the host may have changed; drift.Watcher does.
+type Drift interface {
+	Run(ctx context.Context) error
+	// Follow replaces the paths that matter, and returns whether all of what is not a path is watched as well.
+	Follow(paths []string) bool
+	Changed() <-chan struct{}
+}
 
 // applier makes the host as the mailbox wants it, one state after the other.
 type applier struct {
@@ -26,22 +38,28 @@ type applier struct {
 	mailbox *mailbox
 	board   *report.Board
 	store   *store.Store
+	drift   Drift
 	log     *slog.Logger
 	// kept is the generation that is on the disk.
 	kept string
+	// watched: events tell of changes to the host as it was found last.
+	watched bool
 }
 
 // run applies until ctx ends.
 func (a *applier) run(ctx context.Context) error {
 	retry := shortestRetry
 	for {
-		pause := drift
+		pause := lookPeriod
 		if want := a.mailbox.want(); want != nil {
 			if err := a.apply(ctx, want); err != nil && ctx.Err() == nil {
 				a.log.Error("could not make the host as desired", "generation", want.GetGeneration(), "error", err, "retry", retry)
 				pause, retry = retry, min(2*retry, longestRetry)
 			} else {
 				retry = shortestRetry
+				if a.watched {
+					pause = watchedPeriod
+				}
 			}
 		}
 		select {
@@ -49,6 +67,7 @@ func (a *applier) run(ctx context.Context) error {
 			return nil
 		case <-a.mailbox.changed:
 			retry = shortestRetry
+		case <-a.drift.Changed():
 		case <-time.After(pause + rand.N(pause/10)):
 		}
 	}
@@ -56,7 +75,7 @@ func (a *applier) run(ctx context.Context) error {
 
 func (a *applier) apply(ctx context.Context, want *hawserv1.DesiredState) error {
 	generation := want.GetGeneration()
-	err := a.machine.Converge(ctx, want, &teller{board: a.board})
+	err := a.machine.Converge(ctx, want, &teller{board: a.board, found: a.found})
 	if err == nil {
 		err = a.keep(want)
 	}
@@ -77,6 +96,12 @@ func (a *applier) apply(ctx context.Context, want *hawserv1.DesiredState) error 
 	return err
 }
 
+// found follows what the host consists of now.
+func (a *applier) found(outcome Outcome) {
+	byIPTables := outcome.Interception.Active && outcome.Interception.Backend == string(plan.IPTables)
+	a.watched = a.drift.Follow(outcome.Watched) && !byIPTables
+}
+
 // keep stores an applied state for the next boot.
 func (a *applier) keep(want *hawserv1.DesiredState) error {
 	if a.kept == want.GetGeneration() {
@@ -93,6 +118,7 @@ func (a *applier) keep(want *hawserv1.DesiredState) error {
 // teller puts on the board what one Converge tells.
 type teller struct {
 	board *report.Board
+	found func(Outcome)
 	// changed: a step was told; until then the board has those of the Converge before.
 	changed bool
 }
@@ -102,6 +128,7 @@ var _ Teller = (*teller)(nil)
 // Found takes over what the host is. The proxy's readiness is watched apart: it is taken from here only if another proxy runs now, or
 // if it got ready since the watch looked.
 func (t *teller) Found(outcome Outcome) {
+	t.found(outcome)
 	t.board.Update(func(f *report.Facts) {
 		if f.Proxy.Slot == outcome.Proxy.Slot {
 			outcome.Proxy.Ready, outcome.Proxy.Message = f.Proxy.Ready || outcome.Proxy.Ready, f.Proxy.Message

@@ -101,7 +101,10 @@ func tokenExpiry(token string) int64 {
 }
 
 func outcomeOf(want *hawserv1.DesiredState, have plan.Observed) Outcome {
-	outcome := Outcome{Interception: report.Interception{Wanted: want.GetInterception().GetMode() == hawserv1.Interception_MODE_REDIRECT}}
+	outcome := Outcome{
+		Interception: report.Interception{Wanted: want.GetInterception().GetMode() == hawserv1.Interception_MODE_REDIRECT},
+		Watched:      plan.Watched(want, have),
+	}
 	slot := plan.ActiveSlot(have)
 	if unit := have.Units[slot]; unit.Active {
 		outcome.Proxy = report.Proxy{Slot: string(slot), Ready: unit.Ready}

@@ -55,7 +55,7 @@ func (m *fakeMachine) Converge(_ context.Context, want *hawserv1.DesiredState, t
 	}
 	m.applied, m.token = want.GetGeneration(), want.GetToken()
 	m.news()
-	tell.Found(Outcome{Proxy: report.Proxy{Version: want.GetProxy().GetVersion(), Slot: "a"}, Interception: report.Interception{Wanted: true, Active: true, Backend: "nftables"}})
+	tell.Found(Outcome{Proxy: report.Proxy{Version: want.GetProxy().GetVersion(), Slot: "a"}, Interception: report.Interception{Wanted: true, Active: true, Backend: "nftables"}, Watched: []string{"/etc/watched"}})
 	return nil
 }
 
@@ -83,6 +83,13 @@ func (m *fakeMachine) fail(err error) {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	m.failure = err
+}
+
+// drift is what somebody else does to the host.
+func (m *fakeMachine) drift() {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	m.applied = "something else"
 }
 
 // mend ends what fail began.
@@ -119,6 +126,30 @@ func (m *fakeMachine) await(t *testing.T, want string) {
 	}
 }
 
+// fakeDrift tells of changes when a test says so.
+type fakeDrift struct {
+	changed  chan struct{}
+	mutex    sync.Mutex
+	followed []string
+}
+
+var _ Drift = (*fakeDrift)(nil)
+
+func (d *fakeDrift) Run(ctx context.Context) error { <-ctx.Done(); return nil }
+func (d *fakeDrift) Changed() <-chan struct{}      { return d.changed }
+func (d *fakeDrift) Follow(paths []string) bool {
+	d.mutex.Lock()
+	defer d.mutex.Unlock()
+	d.followed = paths
+	return true
+}
+
+func (d *fakeDrift) Followed() []string {
+	d.mutex.Lock()
+	defer d.mutex.Unlock()
+	return d.followed
+}
+
 // fakeService is the agent's unit.
 type fakeService struct{ shuttingDown, retired atomic.Bool }
 
@@ -134,6 +165,7 @@ type world struct {
 	store   *store.Store
 	machine *fakeMachine
 	service *fakeService
+	drift   *fakeDrift
 	// proxy is the proxy's status port; its answer can be changed.
 	proxy       *httptest.Server
 	proxyStatus atomic.Int32
@@ -144,6 +176,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	w := &world{t: t, manager: managertest.Start(t), store: store.New(filepath.Join(t.TempDir(), "hawser")), service: &fakeService{}}
+	w.drift = &fakeDrift{changed: make(chan struct{})}
 	w.machine = &fakeMachine{changed: make(chan struct{})}
 	w.socket = filepath.Join(t.TempDir(), "agent.sock")
 	w.proxyStatus.Store(http.StatusOK)
@@ -176,7 +209,7 @@ func (joining) Watch(_ context.Context, see func(local.Status) bool) error {
 
 func (w *world) options() Options {
 	return Options{
-		Store: w.store, Socket: w.socket, Service: w.service,
+		Store: w.store, Socket: w.socket, Service: w.service, Drift: w.drift,
 		Machine:          func(Connect) (Machine, error) { return w.machine, nil },
 		Readiness:        func(string) string { return w.proxy.URL },
 		ProxyCertificate: func(string) string { return filepath.Join(w.store.Directory(), "identity/cert.pem") },

@@ -33,4 +33,6 @@ type Outcome struct {
 	Proxy        report.Proxy
 	Interception report.Interception
 	DNS          report.DNS
+	// Watched are the paths whose change is a reason to converge again.
+	Watched []string
 }

@@ -25,6 +25,8 @@ type Options struct {
 	Socket string
 	// Machine makes the host's side. connect makes connections to the manager for it.
 	Machine func(connect Connect) (Machine, error)
+	// Drift tells of changes to the host that somebody else made.
+	Drift   Drift
 	Service Service
 	Notify  notify.Socket
 	// Watchdog is how often to tell systemd that the agent is alive; 0 for never.

@@ -20,47 +20,55 @@ const (
 	readyPeriod = 2 * time.Second
 )
 
-// watchProxy asks the running proxy's slot once in a while whether it is ready, and puts the answer on the board.
-func watchProxy(ctx context.Context, board *report.Board, readiness func(slot string) string, looked func()) error {
-	var kept roundtrip.Kept
+// proxyWatch asks the running proxy's slot once in a while whether it is ready, and puts the answer on the board.
+type proxyWatch struct {
+	board *report.Board
+	// readiness is where to ask.
+	readiness func(slot string) string
+	// looked is called after each answer, and lost when the answer becomes no: the proxy may have been stopped, which no event tells.
+	looked, lost func()
+
+	kept  roundtrip.Kept
+	ready bool
+}
+
+func (w *proxyWatch) run(ctx context.Context) error {
 	// It is of no use any more, and neither is why it cannot be closed.
-	defer func() { _ = kept.Close() }()
-	for {
-		began := time.Now()
-		ready := lookAtProxy(ctx, &kept, board, readiness, looked)
-		if !ready {
-			waitUntil(ctx, probe.Next(began, unreadyPeriod))
-		} else if next := probe.Next(began, readyPeriod); kept.Wait(ctx, next) != nil {
+	defer func() { _ = w.kept.Close() }()
+	for ctx.Err() == nil {
+		began, period := time.Now(), unreadyPeriod
+		w.look(ctx)
+		if w.ready {
+			period = readyPeriod
+		}
+		if w.kept.Wait(ctx, probe.Next(began, period)) != nil {
 			// It is gone, or gave up an idle connection; one that does so each time is not asked more than twice in a period.
-			lookAtProxy(ctx, &kept, board, readiness, looked)
-			waitUntil(ctx, probe.Next(time.Now(), unreadyPeriod))
+			w.look(ctx)
+			select {
+			case <-ctx.Done():
+			case <-time.After(time.Until(probe.Next(time.Now(), unreadyPeriod))):
+			}
 		}
+	}
+	return nil
+}
+
+// look asks once.
+func (w *proxyWatch) look(ctx context.Context) {
+	was := w.ready
+	w.ready = false
+	if slot := w.board.Facts().Proxy.Slot; slot != "" {
+		err := askReady(ctx, &w.kept, w.readiness(slot))
 		if ctx.Err() != nil {
-			return nil
+			return
 		}
+		proxyIs(w.board, slot, err)
+		w.looked()
+		w.ready = err == nil
 	}
-}
-
-func waitUntil(ctx context.Context, next time.Time) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(time.Until(next)):
+	if was && !w.ready {
+		w.lost()
 	}
-}
-
-// lookAtProxy asks once and returns whether the proxy is there and ready.
-func lookAtProxy(ctx context.Context, kept *roundtrip.Kept, board *report.Board, readiness func(slot string) string, looked func()) bool {
-	slot := board.Facts().Proxy.Slot
-	if slot == "" {
-		return false
-	}
-	err := askReady(ctx, kept, readiness(slot))
-	if ctx.Err() != nil {
-		return false
-	}
-	proxyIs(board, slot, err)
-	looked()
-	return err == nil
 }
 
 func proxyIs(board *report.Board, slot string, err error) {

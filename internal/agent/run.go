@@ -59,13 +59,15 @@ func Run(ctx context.Context, options Options) error {
 // none waits for another one, and each ends with ctx.
 func (d *daemon) start(ctx context.Context, group *errgroup.Group, listener *net.UnixListener) {
 	o := d.options
-	applier := &applier{machine: d.machine, mailbox: d.mailbox, board: d.board, store: o.Store, log: o.Log}
+	applier := &applier{machine: d.machine, mailbox: d.mailbox, board: d.board, store: o.Store, drift: o.Drift, log: o.Log}
 	if state := d.mailbox.want(); state != nil {
 		applier.kept = state.GetGeneration()
 	}
+	proxy := &proxyWatch{board: d.board, readiness: o.Readiness, looked: d.lookedProxy, lost: d.mailbox.wake}
 	for name, part := range map[string]func() error{
 		"apply":       func() error { return applier.run(ctx) },
-		"proxy":       func() error { return watchProxy(ctx, d.board, o.Readiness, d.lookedProxy) },
+		"drift":       func() error { return o.Drift.Run(ctx) },
+		"proxy":       func() error { return proxy.run(ctx) },
 		"application": func() error { return watchApplication(ctx, d.mailbox, d.probeChanged, d.board, d.lookedApplication) },
 		"addresses": func() error {
 			own := addresses{list: address.NewLister(d.enrollment.Manager).List, watch: address.Watch}

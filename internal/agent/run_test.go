@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -83,6 +84,22 @@ func TestTokenAloneIsHandedToTheHost(t *testing.T) {
 	w.machine.await(t, "applied=g1 token=fresh restored=false")
 	w.manager.Cut(status.Error(codes.Unavailable, "going away"))
 	w.manager.Await(t, at, "token="+strconv.FormatInt(expiry, 10))
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAChangedHostIsPutRight(t *testing.T) {
+	w := newWorld(t)
+	w.manager.Desire(state("g1"))
+	stop := w.run()
+	w.manager.Await(t, 0, `applied="g1"`)
+	if followed := w.drift.Followed(); !slices.Equal(followed, []string{"/etc/watched"}) {
+		t.Errorf("followed: %v", followed)
+	}
+	w.machine.drift()
+	w.drift.changed <- struct{}{}
+	w.machine.await(t, "applied=g1 token=token-g1 restored=false")
 	if err := stop(); err != nil {
 		t.Error(err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/agent"
 	"github.com/hawser-io/hawser/internal/agent/artifact"
+	"github.com/hawser-io/hawser/internal/agent/drift"
 	"github.com/hawser-io/hawser/internal/agent/host"
 	"github.com/hawser-io/hawser/internal/agent/notify"
 	"github.com/hawser-io/hawser/internal/agent/plan"
@@ -42,6 +43,7 @@ func (p *Program) run(ctx context.Context) error {
 				Artifacts: artifact.NewManager(connect.Dialer, connect.Identity),
 			}), p.Root), nil
 		},
+		Drift: drift.NewWatcher(p.Root, log),
 		Readiness: func(slot string) string {
 			return fmt.Sprintf("http://127.0.0.1:%d/healthz/ready", plan.Slot(slot).Ports().Status)
 		},

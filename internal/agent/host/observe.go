@@ -58,6 +58,9 @@ func (h *Host) observeFiles(_ context.Context, _ *hawserv1.DesiredState, seen *p
 			if at, err = h.tree.Resolve(path); err != nil {
 				return err
 			}
+			if at != path {
+				seen.Real = append(seen.Real, at)
+			}
 		}
 		found, err := h.tree.Read(at)
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
@@ -84,7 +87,9 @@ func (h *Host) observeResolver(ctx context.Context, _ *hawserv1.DesiredState, se
 	}
 	if strings.HasPrefix(real, resolvedDirectory) || strings.Contains(string(content), "nameserver 127.0.0.53\n") {
 		seen.Resolver = plan.Resolved
-		upstream, err := h.tree.Read(resolvedDirectory + "resolv.conf")
+		list := resolvedDirectory + "resolv.conf"
+		seen.Real = append(seen.Real, list)
+		upstream, err := h.tree.Read(list)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}

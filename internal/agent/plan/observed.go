@@ -18,6 +18,8 @@ type Observed struct {
 	Account bool
 	// Files by path: those that Paths names and that exist.
 	Files map[string]File
+	// Real are the paths that HostsFile and ResolvConfFile lead to, and what else names the host's resolvers, where they are others.
+	Real []string
 	// Versions are the version directories by digest in hex: true if all files of the desired state are there, whole.
 	Versions map[string]bool
 	// Units by slot.
