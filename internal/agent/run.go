@@ -80,7 +80,7 @@ func (d *daemon) start(ctx context.Context, group *errgroup.Group, listener *net
 		"memory": func() error {
 			changed, stop := d.board.Watch()
 			defer stop()
-			return trimWhenQuiet(ctx, changed, debug.FreeOSMemory)
+			return trimWhenQuiet(ctx, changed, func() { giveBack(o.Log) })
 		},
 		"watchdog": func() error {
 			return o.Notify.Watchdog(ctx, o.Watchdog, func() { d.board.Facts() })

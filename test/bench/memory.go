@@ -30,7 +30,7 @@ for name in hawser-agent pilot-agent envoy; do
 	pid=$(pgrep -o -x "$name")
 	rss=$(awk '$1 == "VmRSS:" {print $2}' /proc/$pid/status)
 	shared=$(awk '$1 == "Pss:" {pss = $2} $1 == "Anonymous:" {own = $2} END {print pss, own}' /proc/$pid/smaps_rollup)
-	ran=$(cat /proc/$pid/task/*/schedstat | awk '{sum += $1} END {printf "%d", sum}')
+	ran=$(cat /proc/$pid/task/*/schedstat | awk '{sum += $1} END {printf "%.0f", sum}')
 	echo "$name $rss $shared $(stat -L -c %s /proc/$pid/exe) $ran"
 done`
 
