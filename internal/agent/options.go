@@ -34,7 +34,9 @@ type Options struct {
 	// Readiness is the URL that tells whether the proxy in a slot is ready, ProxyCertificate the path of its certificate.
 	Readiness        func(slot string) string
 	ProxyCertificate func(slot string) string
-	Log              *slog.Logger
+	// MetricsAddress is HOST:PORT that Prometheus may ask at; empty for none.
+	MetricsAddress string
+	Log            *slog.Logger
 }
 
 // Connect is how the host's side reaches the manager.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/agent/address"
 	"github.com/hawser-io/hawser/internal/agent/local"
+	"github.com/hawser-io/hawser/internal/agent/metrics"
 	"github.com/hawser-io/hawser/internal/agent/notify"
 )
 
@@ -22,8 +23,8 @@ const firstLook = 1500 * time.Millisecond
 
 // Run keeps the machine in the mesh until ctx ends, or until the manager has removed the machine and the host is put back.
 func Run(ctx context.Context, options Options) error {
-	d, err := open(options)
-	if err != nil {
+	d, err := untilWhole(ctx, options)
+	if d == nil {
 		return err
 	}
 	if reason := d.enrollment.Removed; reason != "" {
@@ -38,6 +39,7 @@ func Run(ctx context.Context, options Options) error {
 	if err := options.Store.Prepare(); err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	mend(options)
 	// The parts outlive ctx by the time that it takes to say goodbye.
 	work, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
@@ -77,6 +79,13 @@ func (d *daemon) start(ctx context.Context, group *errgroup.Group, listener *net
 		"renewal":     func() error { return d.renewer.Run(ctx) },
 		"socket":      func() error { return local.NewServer(d, o.Log).Serve(ctx, listener) },
 		"stream":      func() error { return d.hold(ctx) },
+		"metrics": func() error {
+			page := func() (string, error) {
+				process, err := metrics.Self(d.started)
+				return metrics.Page(d.Status(), process), err
+			}
+			return metrics.NewServer(o.MetricsAddress, page, o.Log).Run(ctx)
+		},
 		"memory": func() error {
 			changed, stop := d.board.Watch()
 			defer stop()

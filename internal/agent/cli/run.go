@@ -50,7 +50,8 @@ func (p *Program) run(ctx context.Context) error {
 		ProxyCertificate: func(slot string) string {
 			return filepath.Join("/", p.Root, plan.Slot(slot).Directory(), "etc/certs/cert-chain.pem")
 		},
-		Log: log,
+		MetricsAddress: p.Environment("HAWSER_METRICS_ADDRESS"),
+		Log:            log,
 	})
 }
 
