@@ -23,8 +23,8 @@ const firstLook = 1500 * time.Millisecond
 
 // Run keeps the machine in the mesh until ctx ends, or until the manager has removed the machine and the host is put back.
 func Run(ctx context.Context, options Options) error {
-	d, err := open(options)
-	if err != nil {
+	d, err := untilWhole(ctx, options)
+	if d == nil {
 		return err
 	}
 	if reason := d.enrollment.Removed; reason != "" {
@@ -39,6 +39,7 @@ func Run(ctx context.Context, options Options) error {
 	if err := options.Store.Prepare(); err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	mend(options)
 	// The parts outlive ctx by the time that it takes to say goodbye.
 	work, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()

@@ -86,7 +86,7 @@ func TestRenewsAtHalfLifeAndAfterAnOutage(t *testing.T) {
 	directory := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		manager, kept := &fakeManager{key: key}, store.New(directory)
-		if err := errors.Join(kept.Prepare(), kept.KeepEnrollment(store.Enrollment{})); err != nil {
+		if err := kept.Prepare(); err != nil {
 			t.Fatal(err)
 		}
 		own, err := kept.Key()
@@ -94,7 +94,7 @@ func TestRenewsAtHalfLifeAndAfterAnOutage(t *testing.T) {
 			t.Fatal(err)
 		}
 		first := [][]byte{manager.sign(&own.PublicKey)}
-		if err := kept.KeepCertificates(first, first); err != nil {
+		if err := errors.Join(kept.KeepCertificates(first, first), kept.KeepEnrollment(store.Enrollment{Namespace: "shop", Name: "vm-1"})); err != nil {
 			t.Fatal(err)
 		}
 

@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
@@ -42,7 +43,7 @@ type Identity struct {
 	Key        *ecdsa.PrivateKey
 	// Chain is the client certificate, leaf first.
 	Chain []*x509.Certificate
-	// Obtained is when the certificate was stored, by this host's clock. It is younger than NotBefore says, as certificates are
+	// Obtained is when the certificate was stored, by this host's clock; zero if its file is gone. It is younger than NotBefore says, as certificates are
 	// dated back.
 	Obtained time.Time
 	// Trust are the manager's certificate authorities.
@@ -62,39 +63,62 @@ func (i *Identity) TLS() tls.Certificate {
 func (i *Identity) Leaf() *x509.Certificate { return i.Chain[0] }
 
 // Enrollment returns what the machine joined to, ErrNone if it has not.
-func (s *Store) Enrollment() (Enrollment, error) {
-	var enrollment Enrollment
-	content, err := s.read("identity/agent.json")
-	if err != nil {
+func (s *Store) Enrollment() (enrollment Enrollment, err error) {
+	if joined, err := s.joined(); err != nil {
 		return enrollment, err
+	} else if !joined {
+		return enrollment, ErrNone
 	}
+	err = s.load(enrollmentFile, func(content []byte) (err error) {
+		enrollment, err = parseEnrollment(content)
+		return err
+	})
+	return enrollment, err
+}
+
+// joined reports whether there is an enrollment, be it damaged. Its copy alone does not count: leaving removes the file first.
+func (s *Store) joined() (bool, error) {
+	_, err := s.read(first + "/" + enrollmentFile)
+	if errors.Is(err, ErrNone) {
+		return false, nil
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return false, err
+	}
+	return true, nil
+}
+
+func parseEnrollment(content []byte) (enrollment Enrollment, err error) {
 	if err := json.Unmarshal(content, &enrollment); err != nil {
-		return enrollment, fmt.Errorf("read %s: %w: run `hawser-agent leave --force` and join again", s.path("identity/agent.json"), err)
+		return Enrollment{}, err
+	}
+	if enrollment.Namespace == "" || enrollment.Name == "" {
+		return Enrollment{}, errors.New("it names no machine")
 	}
 	return enrollment, nil
 }
 
-// Identity returns all of the machine's identity, ErrNone if it has not joined.
+// Identity returns all of the machine's identity, ErrNone if it has not joined, *Damaged if a part of it is lost.
 func (s *Store) Identity() (*Identity, error) {
 	enrollment, err := s.Enrollment()
 	if err != nil {
 		return nil, err
 	}
-	identity := &Identity{Enrollment: enrollment}
-	if identity.Key, err = s.Key(); err != nil {
+	identity := &Identity{Enrollment: enrollment, Obtained: s.written("cert.pem")}
+	if identity.Key, err = s.keptKey(); err != nil {
 		return nil, err
 	}
-	if identity.Chain, err = s.certificates("identity/cert.pem"); err != nil {
+	if err := s.load("ca.pem", func(content []byte) (err error) {
+		identity.Trust, err = parseCertificates(content)
+		return err
+	}); err != nil {
 		return nil, err
 	}
-	if identity.Obtained, err = s.written("identity/cert.pem"); err != nil {
+	if err := s.load("cert.pem", func(content []byte) (err error) {
+		identity.Chain, err = chainOf(identity.Key, content)
+		return err
+	}); err != nil {
 		return nil, err
-	}
-	if identity.Trust, err = s.certificates("identity/ca.pem"); err != nil {
-		return nil, err
-	}
-	if !identity.Key.PublicKey.Equal(identity.Leaf().PublicKey) {
-		return nil, fmt.Errorf("key and certificate in %s do not belong together: run `hawser-agent leave --force` and join again", s.path("identity"))
 	}
 	return identity, nil
 }
@@ -109,10 +133,10 @@ func (s *Store) KeepCertificates(chain, trust [][]byte) error {
 	if err := belongs(key, chain, trust); err != nil {
 		return err
 	}
-	if err := s.write("identity/ca.pem", encode(trust)); err != nil {
+	if err := s.keep("ca.pem", encode(trust)); err != nil {
 		return err
 	}
-	return s.write("identity/cert.pem", encode(chain))
+	return s.keep("cert.pem", encode(chain))
 }
 
 // KeepEnrollment stores what the machine joined to: from here on it has joined.
@@ -121,7 +145,7 @@ func (s *Store) KeepEnrollment(enrollment Enrollment) error {
 	if err != nil {
 		return fmt.Errorf("encode the enrollment: %w", err)
 	}
-	return s.write("identity/agent.json", append(content, '\n'))
+	return s.keep(enrollmentFile, append(content, '\n'))
 }
 
 func belongs(key *ecdsa.PrivateKey, chain, trust [][]byte) error {
@@ -151,11 +175,16 @@ func encode(certificates [][]byte) []byte {
 	return content
 }
 
-func (s *Store) certificates(name string) ([]*x509.Certificate, error) {
-	rest, err := s.read(name)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w: run `hawser-agent leave --force` and join again", s.path(name), err)
+// chainOf reads a certificate chain, which has to be of the key.
+func chainOf(key *ecdsa.PrivateKey, content []byte) ([]*x509.Certificate, error) {
+	chain, err := parseCertificates(content)
+	if err == nil && !key.PublicKey.Equal(chain[0].PublicKey) {
+		return nil, errors.New("it is of another key than the machine's")
 	}
+	return chain, err
+}
+
+func parseCertificates(rest []byte) ([]*x509.Certificate, error) {
 	var found []*x509.Certificate
 	for {
 		var block *pem.Block
@@ -164,12 +193,12 @@ func (s *Store) certificates(name string) ([]*x509.Certificate, error) {
 		}
 		certificate, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			return nil, fmt.Errorf("read %s: %w: run `hawser-agent leave --force` and join again", s.path(name), err)
+			return nil, err
 		}
 		found = append(found, certificate)
 	}
 	if len(found) == 0 {
-		return nil, fmt.Errorf("%s holds no certificate: run `hawser-agent leave --force` and join again", s.path(name))
+		return nil, errors.New("it holds no certificate")
 	}
 	return found, nil
 }

@@ -11,33 +11,50 @@ import (
 )
 
 // Key returns the machine's private key (ECDSA P-256), and makes it on the first call. It is on the disk before it is
-// used, so that a join which was cut off comes back with the same key, for which the manager takes the same token again.
+// used, so that a join which was cut off comes back with the same key, for which the manager takes the same token again. A
+// machine that has joined gets no other key: the manager would not know it by that.
 func (s *Store) Key() (*ecdsa.PrivateKey, error) {
-	content, err := s.read("identity/key.pem")
-	if errors.Is(err, ErrNone) {
-		return s.makeKey()
-	}
+	kept, err := s.KeyKept()
 	if err != nil {
 		return nil, err
 	}
+	joined, err := s.joined()
+	if err != nil {
+		return nil, err
+	}
+	if !kept && !joined {
+		return s.makeKey()
+	}
+	return s.keptKey()
+}
+
+func (s *Store) keptKey() (key *ecdsa.PrivateKey, err error) {
+	err = s.load("key.pem", func(content []byte) (err error) {
+		key, err = parseKey(content)
+		return err
+	})
+	return key, err
+}
+
+func parseKey(content []byte) (*ecdsa.PrivateKey, error) {
 	block, _ := pem.Decode(content)
 	if block == nil {
-		return nil, fmt.Errorf("%s holds no PEM block: run `hawser-agent leave --force` and join again", s.path("identity/key.pem"))
+		return nil, errors.New("it holds no PEM block")
 	}
 	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w: run `hawser-agent leave --force` and join again", s.path("identity/key.pem"), err)
+		return nil, err
 	}
 	own, ok := key.(*ecdsa.PrivateKey)
 	if !ok {
-		return nil, fmt.Errorf("%s holds a %T, not an ECDSA key: run `hawser-agent leave --force` and join again", s.path("identity/key.pem"), key)
+		return nil, fmt.Errorf("it holds a %T, not an ECDSA key", key)
 	}
 	return own, nil
 }
 
 // KeyKept reports whether the machine's key was made.
 func (s *Store) KeyKept() (bool, error) {
-	_, err := s.read("identity/key.pem")
+	_, err := s.read(first + "/key.pem")
 	if errors.Is(err, ErrNone) {
 		return false, nil
 	}
@@ -53,7 +70,7 @@ func (s *Store) makeKey() (*ecdsa.PrivateKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode the machine's key: %w", err)
 	}
-	if err := s.write("identity/key.pem", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})); err != nil {
+	if err := s.keep("key.pem", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})); err != nil {
 		return nil, err
 	}
 	return key, nil

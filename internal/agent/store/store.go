@@ -1,6 +1,8 @@
 package store
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,10 +19,12 @@ import (
 // DefaultDirectory is where the agent keeps its state; what this package keeps there is readable by root alone.
 const DefaultDirectory = "/var/lib/hawser"
 
+const desiredFile = "state/desired.pb"
+
 // ErrNone is returned for what was never stored.
 var ErrNone = errors.New("nothing stored")
 
-// Store is one directory: identity/{key.pem,cert.pem,ca.pem,agent.json} and state/desired.pb. Its methods may be called
+// Store is one directory: identity/{key.pem,cert.pem,ca.pem,agent.json}, a copy of these in spare, and state/desired.pb. Its methods may be called
 // from several processes: every write is one atomic rename.
 type Store struct {
 	directory string
@@ -42,7 +46,7 @@ func (s *Store) Prepare() error {
 		mode fs.FileMode
 	}{
 		// The proxy's user passes through the outer directory, to its own files in others.
-		{s.directory, 0o711}, {s.path("identity"), 0o700}, {s.path("state"), 0o700},
+		{s.directory, 0o711}, {s.path(first), 0o700}, {s.path(spare), 0o700}, {s.path("state"), 0o700},
 	} {
 		if err := s.files.MakeDirectory(directory.path, directory.mode); err != nil {
 			return fmt.Errorf("make the agent's directory: %w", err)
@@ -54,17 +58,38 @@ func (s *Store) Prepare() error {
 	return nil
 }
 
-// Desired returns the state that was kept last, ErrNone if there is none.
+// Desired returns the state that was kept last, ErrNone if there is none. One that is damaged, or that a newer agent wrote, is an error: the
+// manager sends it again. It must not be taken for a state, as an empty file would be one that asks for nothing.
 func (s *Store) Desired() (*hawserv1.DesiredState, error) {
-	content, err := s.read("state/desired.pb")
+	file, err := s.read(desiredFile)
 	if err != nil {
 		return nil, err
 	}
+	content, sealed, err := unseal(file)
 	state := &hawserv1.DesiredState{}
-	if err := proto.Unmarshal(content, state); err != nil {
-		return nil, fmt.Errorf("read %s: %w; the manager sends it again", s.path("state/desired.pb"), err)
+	if err == nil {
+		err = proto.Unmarshal(content, state)
+	}
+	if err == nil && !sealed && !authentic(state) {
+		err = errChanged
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w; the manager sends it again", s.path(desiredFile), err)
 	}
 	return state, nil
+}
+
+// authentic tells a state that an older agent kept without a seal: its generation is the SHA-256 of its encoding without generation and token.
+func authentic(state *hawserv1.DesiredState) bool {
+	bare := proto.CloneOf(state)
+	bare.Generation, bare.Token = "", nil
+	content, err := proto.MarshalOptions{Deterministic: true}.Marshal(bare)
+	return err == nil && sumOf(content) == state.GetGeneration()
+}
+
+func sumOf(content []byte) string {
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:])
 }
 
 // KeepDesired stores the state for the next boot, when the manager may be out of reach. The Istio token is left out: it
@@ -76,7 +101,7 @@ func (s *Store) KeepDesired(state *hawserv1.DesiredState) error {
 	if err != nil {
 		return fmt.Errorf("encode the desired state: %w", err)
 	}
-	return s.write("state/desired.pb", content)
+	return s.write(desiredFile, seal(content))
 }
 
 // Forget removes identity and state. What else lies in the directory belongs to others and stays. Repeating it is fine.
@@ -90,14 +115,14 @@ func (s *Store) Forget() error {
 func (s *Store) forget() error {
 	// agent.json goes first, also for whoever looks after a power cut: without it the machine has not joined, whatever else is left.
 	s.files.Step("remove enrollment")
-	err := os.Remove(s.path("identity/agent.json"))
+	err := os.Remove(s.path(first + "/" + enrollmentFile))
 	if err == nil {
-		err = atomicfile.SyncDirectory(s.path("identity"))
+		err = atomicfile.SyncDirectory(s.path(first))
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	for _, name := range []string{"identity", "state/desired.pb"} {
+	for _, name := range []string{spare, first, desiredFile} {
 		s.files.Step("remove " + name)
 		if err := os.RemoveAll(s.path(name)); err != nil {
 			return err
@@ -133,13 +158,13 @@ func (s *Store) read(name string) ([]byte, error) {
 	return content, nil
 }
 
-// written is when a file got its content.
-func (s *Store) written(name string) (time.Time, error) {
-	info, err := os.Stat(s.path(name))
+// written is when a file of the identity got its content, zero if it is not there.
+func (s *Store) written(name string) time.Time {
+	info, err := os.Stat(s.path(first + "/" + name))
 	if err != nil {
-		return time.Time{}, fmt.Errorf("read the agent's state: %w", err)
+		return time.Time{}
 	}
-	return info.ModTime(), nil
+	return info.ModTime()
 }
 
 func (s *Store) write(name string, content []byte) error {

@@ -86,20 +86,3 @@ func TestCertificateOfAnotherKeyIsRefused(t *testing.T) {
 		t.Errorf("the identity from before is gone: %v", err)
 	}
 }
-
-func TestDamagedFilesSayWhatToDo(t *testing.T) {
-	for _, name := range []string{"key.pem", "cert.pem", "ca.pem", "agent.json"} {
-		s := New(t.TempDir())
-		if err := join(s); err != nil {
-			t.Fatal(err)
-		}
-		path := filepath.Join(s.Directory(), "identity", name)
-		if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		_, err := s.Identity()
-		if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "leave --force") {
-			t.Errorf("%s damaged: %v", name, err)
-		}
-	}
-}
