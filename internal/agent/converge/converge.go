@@ -1,5 +1,5 @@
 // Package converge makes a host what is desired: it observes, plans and applies until the plan is empty. In comes a desired state,
-// out comes what was done. It neither decides nor acts itself, and it does not repeat by itself what failed: the caller
+// out comes what was done. What somebody on the host undoes again and again it leaves alone for a while. It neither decides nor acts itself, and it does not repeat by itself what failed: the caller
 // knows when.
 package converge
 
@@ -24,7 +24,9 @@ type Host interface {
 type Taken struct {
 	Step              plan.Step
 	Started, Finished time.Time
-	// Err says why it failed; it is the last then.
+	// Repaired is what it put right, empty if it followed a change of what is wanted; see plan.Thing.
+	Repaired string
+	// Err says why it failed; it is the last then, unless that can be left alone.
 	Err error
 }
 
@@ -34,13 +36,15 @@ type Result struct {
 	Observed plan.Observed
 	// Taken are the steps in order.
 	Taken []Taken
-	// Remaining are steps of the last plan that were not taken.
+	// Remaining are steps of the last plan that were not taken; those that were left alone are not among them.
 	Remaining []plan.Step
 }
 
 // Converger converges one host. The zero values of the optional fields do nothing.
 type Converger struct {
 	Host Host
+	// Contest lasts from one Converge to the next; optional.
+	Contest *Contest
 	// Looked is told what the host is, after each look at it and before anything is done to it; optional.
 	Looked func(plan.Observed)
 	// Started and Finished are told of each step; optional.
@@ -58,14 +62,19 @@ func (e *StepError) Error() string { return fmt.Sprintf("%s: %v", e.Step, e.Err)
 
 func (e *StepError) Unwrap() error { return e.Err }
 
-// rounds is how often the host may still differ after all steps were taken: something undid them meanwhile, once perhaps.
-const rounds = 3
+// rounds is how often steps are taken: once, and as often as a thing is repaired before it counts as contested. What is left then are
+// plans that never end.
+const rounds = 1 + Times
 
 // Converge returns when the host is what is wanted, or at the first error. Calling it for a host that is so already changes
 // nothing and takes no step.
 func (c Converger) Converge(ctx context.Context, want *hawserv1.DesiredState) (Result, error) {
 	var result Result
-	for range rounds {
+	if c.Contest == nil {
+		c.Contest = &Contest{}
+	}
+	c.Contest.begin(want.GetGeneration())
+	for round := 0; ; round++ {
 		have, err := c.Host.Observe(ctx, want)
 		if err != nil {
 			return result, err
@@ -74,9 +83,14 @@ func (c Converger) Converge(ctx context.Context, want *hawserv1.DesiredState) (R
 		if c.Looked != nil {
 			c.Looked(have)
 		}
-		result.Remaining = plan.Compute(want, have)
+		steps := plan.Compute(want, have)
+		result.Remaining, _ = c.Contest.judge(steps, time.Now())
 		if len(result.Remaining) == 0 {
+			c.Contest.placed = plan.Placed(want, have)
 			return result, nil
+		}
+		if round == rounds {
+			break
 		}
 		if err := c.take(ctx, &result); err != nil {
 			return result, err
@@ -89,6 +103,7 @@ func (c Converger) take(ctx context.Context, result *Result) error {
 	if err := c.Host.Record(ctx, result.Remaining...); err != nil {
 		return err
 	}
+	follows := c.Contest.follows(result.Remaining)
 	for len(result.Remaining) > 0 {
 		if err := ctx.Err(); err != nil {
 			return context.Cause(ctx)
@@ -98,11 +113,19 @@ func (c Converger) take(ctx context.Context, result *Result) error {
 			c.Started(step)
 		}
 		taken := Taken{Step: step, Started: time.Now()}
+		drifted := c.Contest.drifted(step, follows)
 		taken.Err = c.Host.Apply(ctx, step)
 		taken.Finished = time.Now()
+		if taken.Err == nil {
+			taken.Repaired = c.Contest.taken(step, drifted, taken.Finished)
+		}
 		result.Taken = append(result.Taken, taken)
 		if c.Finished != nil {
 			c.Finished(taken)
+		}
+		if taken.Err != nil && c.Contest.refused(step, taken.Err, drifted, taken.Finished) {
+			result.Remaining, _ = plan.Without(result.Remaining, func(other plan.Step) bool { return plan.Thing(other) == plan.Thing(step) })
+			continue
 		}
 		if taken.Err != nil {
 			return &StepError{Step: step, Err: taken.Err}

@@ -53,6 +53,33 @@ func WithoutBlock(content []byte) []byte {
 	return append(slices.Clone(content[:begin]), after...)
 }
 
+// holdsBlock reports whether a content has its one block of these lines, and nothing that overrules it: others may add lines behind it,
+// but the last search or domain line of a resolv.conf(5) counts.
+func holdsBlock(content []byte, lines []string) bool {
+	without := WithoutBlock(content)
+	if len(lines) == 0 || findLine(without, blockBegin) >= 0 || findLine(without, blockBeginNewline) >= 0 {
+		return false
+	}
+	if string(block(content)) != strings.Join(lines, "\n")+"\n" {
+		return false
+	}
+	behind := content[bytes.LastIndex(content, []byte(blockEnd)):]
+	return len(searchDomains(behind)) == 0
+}
+
+// block is what of a file's content is Hawser's, without its markers.
+func block(content []byte) []byte {
+	for _, marker := range []string{blockBegin, blockBeginNewline} {
+		if begin := findLine(content, marker); begin >= 0 {
+			_, lines, _ := bytes.Cut(content[begin:], []byte("\n"))
+			if end := findLine(lines, blockEnd); end >= 0 {
+				return lines[:end]
+			}
+		}
+	}
+	return nil
+}
+
 // findLine returns where a line of exactly this text begins, -1 if there is none.
 func findLine(content []byte, text string) int {
 	at := 0

@@ -19,6 +19,7 @@ func Compute(want *hawserv1.DesiredState, have Observed) []Step {
 	p.directories()
 	p.version()
 	p.slotFiles()
+	p.unitFiles()
 	p.hosts()
 	parts := []func(){p.unit, p.interception, p.resolver}
 	if p.mesh == NoLookups {

@@ -52,9 +52,11 @@ func Paths() []string {
 		}
 		paths = append(paths,
 			slot.Link(), slot.file(tokensLink), slot.TokenFile(),
-			slot.file(meshFile), slot.file(rootsFile), slot.file(environmentFile), slot.dropInFile())
+			slot.file(meshFile), slot.file(rootsFile), slot.file(environmentFile), slot.dropInFile(),
+			// A mask, if there is one.
+			path.Join(UnitsDirectory, slot.Unit()), path.Join(RuntimeUnits, slot.Unit()))
 	}
-	return paths
+	return append(paths, RuntimeUnit, path.Join(UnitsDirectory, unitTemplate))
 }
 
 // Files of a slot.
@@ -126,7 +128,7 @@ func (p *planner) link(at, target string) bool {
 func (p *planner) edit(file string, lines []string) {
 	have, exists := p.have.Files[file]
 	content := WithBlock(have.Content, lines)
-	if !exists && len(lines) == 0 || exists && bytes.Equal(content, have.Content) {
+	if !exists && len(lines) == 0 || exists && (bytes.Equal(content, have.Content) || holdsBlock(have.Content, lines)) {
 		return
 	}
 	p.add(WriteFile{Path: file, Mode: 0o644, Owner: Root, Content: content, Block: true})

@@ -24,6 +24,8 @@ type Observed struct {
 	Versions map[string]bool
 	// Units by slot.
 	Units map[Slot]Unit
+	// UnitMissing: the package's unit of the slots is gone.
+	UnitMissing bool
 	// UnitsStale: a unit's file or drop-in changed since systemd read it.
 	UnitsStale bool
 	// Backend that the host has for traffic rules, nftables before iptables; empty if none.

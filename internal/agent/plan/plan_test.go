@@ -84,6 +84,56 @@ func cases() map[string]damage {
 	}
 }
 
+// driftCases are what others do to a machine.
+func driftCases() map[string]damage {
+	slot := plan.SlotA
+	mesh := slot.Directory() + "/etc/istio/config/mesh"
+	mask := plan.File{Mode: fs.ModeSymlink | 0o777, Owner: plan.Root, Target: "/dev/null"}
+	on := func(change func(h *plantest.Host)) damage {
+		return func(h *plantest.Host, _ *hawserv1.DesiredState) { change(h) }
+	}
+	return map[string]damage{
+		"file-deleted": on(func(h *plantest.Host) { delete(h.State.Files, mesh) }),
+		"file-became-a-link": on(func(h *plantest.Host) {
+			h.State.Files[mesh] = plan.File{Mode: fs.ModeSymlink | 0o777, Owner: plan.Root, Target: "/etc/passwd"}
+		}),
+		"file-became-a-directory": on(func(h *plantest.Host) { h.State.Files[mesh] = plan.File{Mode: fs.ModeDir | 0o755, Owner: plan.Root} }),
+		"directory-became-a-link": on(func(h *plantest.Host) {
+			h.State.Files[slot.Directory()+"/etc"] = plan.File{Mode: fs.ModeSymlink | 0o777, Owner: plan.Root, Target: "/tmp"}
+		}),
+		"account-deleted": on(func(h *plantest.Host) { h.State.Account = false }),
+		"binary-deleted":  on(func(h *plantest.Host) { h.State.Versions[strings.Repeat("1", 64)] = false }),
+		"unit-masked": on(func(h *plantest.Host) {
+			h.State.Files[plan.UnitsDirectory+"/"+slot.Unit()] = mask
+			h.State.Units[slot] = plan.Unit{}
+		}),
+		"unit-masked-by-its-template-until-the-next-boot": on(func(h *plantest.Host) { h.State.Files[plan.RuntimeUnit] = mask }),
+		"unit-file-removed": on(func(h *plantest.Host) { h.State.UnitMissing, h.State.UnitsStale = true, true }),
+		"unit-file-removed-again": on(func(h *plantest.Host) {
+			h.State.UnitMissing = true
+			h.State.Files[plan.RuntimeUnit] = plan.File{Mode: 0o644, Owner: plan.Root, Content: []byte("older\n")}
+		}),
+		"resolv-conf-rewritten": on(func(h *plantest.Host) {
+			h.State.Files[plan.ResolvConfFile] = plan.File{Mode: 0o644, Owner: plan.Root, Content: h.State.Upstream}
+		}),
+		"hosts-edited-around-the-block": on(func(h *plantest.Host) {
+			hosts := h.State.Files[plan.HostsFile]
+			hosts.Content = []byte("192.0.2.1 before\n" + string(hosts.Content) + "192.0.2.2 after\n")
+			h.State.Files[plan.HostsFile] = hosts
+		}),
+		"search-line-behind-the-block": on(func(h *plantest.Host) {
+			file := h.State.Files[plan.ResolvConfFile]
+			file.Content = append(file.Content, "search example.net\n"...)
+			h.State.Files[plan.ResolvConfFile] = file
+		}),
+		"hosts-edited-within-the-block": on(func(h *plantest.Host) {
+			hosts := h.State.Files[plan.HostsFile]
+			hosts.Content = []byte("192.0.2.1 before\n" + strings.ReplaceAll(string(hosts.Content), "172.31.0.240", "192.0.2.9") + "192.0.2.2 after\n")
+			h.State.Files[plan.HostsFile] = hosts
+		}),
+	}
+}
+
 // resolvedCases are those of a machine with systemd-resolved.
 func resolvedCases() map[string]damage {
 	return map[string]damage{
@@ -148,6 +198,9 @@ func TestCompute_FirstJoin(t *testing.T) {
 func TestCompute(t *testing.T) {
 	for name, change := range cases() {
 		t.Run(name, func(t *testing.T) { checkChange(t, name, plantest.New(), change) })
+	}
+	for name, change := range driftCases() {
+		t.Run("drift/"+name, func(t *testing.T) { checkChange(t, "drift/"+name, plantest.New(), change) })
 	}
 	for name, change := range resolvedCases() {
 		t.Run(name, func(t *testing.T) { checkChange(t, name, plantest.NewResolved(), change) })

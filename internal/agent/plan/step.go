@@ -53,6 +53,9 @@ type Link struct {
 	Owner        Owner
 }
 
+// Unmask removes the link by which a unit of Hawser's is masked.
+type Unmask struct{ Path string }
+
 // ReloadUnits makes systemd read its unit files again.
 type ReloadUnits struct{}
 
@@ -92,6 +95,7 @@ func (MakeDirectory) step()       {}
 func (InstallVersion) step()      {}
 func (WriteFile) step()           {}
 func (Link) step()                {}
+func (Unmask) step()              {}
 func (ReloadUnits) step()         {}
 func (StartProxy) step()          {}
 func (RestartProxy) step()        {}
@@ -125,6 +129,8 @@ func (s WriteFile) String() string {
 }
 
 func (s Link) String() string { return fmt.Sprintf("link %s to %s", s.Path, s.Target) }
+
+func (s Unmask) String() string { return "unmask " + s.Path }
 
 func (ReloadUnits) String() string { return "reload systemd's units" }
 

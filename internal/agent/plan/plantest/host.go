@@ -116,13 +116,17 @@ func (h *Host) take(step plan.Step) error {
 		s.Files[step.Path] = plan.File{Mode: step.Mode | fs.ModeDir, Owner: step.Owner}
 	case plan.WriteFile:
 		s.Files[step.Path] = plan.File{Mode: step.Mode, Owner: step.Owner, Content: step.Content}
-		s.UnitsStale = s.UnitsStale || strings.HasPrefix(step.Path, plan.UnitsDirectory)
+		s.UnitsStale = s.UnitsStale || strings.HasPrefix(step.Path, plan.UnitsDirectory) || step.Path == plan.RuntimeUnit
+		s.UnitMissing = s.UnitMissing && step.Path != plan.RuntimeUnit
 	case plan.Link:
 		s.Files[step.Path] = plan.File{Mode: fs.ModeSymlink | 0o777, Owner: step.Owner, Target: step.Target}
 	case plan.InstallVersion:
 		s.Versions[step.Digest] = true
 	case plan.RemoveVersion:
 		delete(s.Versions, step.Digest)
+	case plan.Unmask:
+		delete(s.Files, step.Path)
+		s.UnitsStale = true
 	case plan.ReloadUnits:
 		s.UnitsStale = false
 	case plan.StartProxy:
