@@ -12,6 +12,8 @@ const (
 	ConditionIdentityValid = "IdentityValid"
 	// ConditionIntercepting: the host's traffic goes through the proxy.
 	ConditionIntercepting = "Intercepting"
+	// ConditionDrifted: others changed what Hawser put on the host. It is bad when it is true.
+	ConditionDrifted = "Drifted"
 	// ConditionHealthy: proxy and application are ready; callers send traffic.
 	ConditionHealthy = "Healthy"
 	// ConditionReady sums up: connected, current, healthy.

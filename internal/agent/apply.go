@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
@@ -68,14 +69,22 @@ func (a *applier) run(ctx context.Context) error {
 		case <-a.mailbox.changed:
 			retry = shortestRetry
 		case <-a.drift.Changed():
-		case <-time.After(pause + rand.N(pause/10)):
+		case <-time.After(a.until(pause + rand.N(pause/10))):
 		}
 	}
 }
 
+// until shortens a pause to when something that was left alone is due.
+func (a *applier) until(pause time.Duration) time.Duration {
+	if wake := a.board.Facts().Drift.Wake(); !wake.IsZero() {
+		return min(pause, max(time.Until(wake), shortestRetry))
+	}
+	return pause
+}
+
 func (a *applier) apply(ctx context.Context, want *hawserv1.DesiredState) error {
 	generation := want.GetGeneration()
-	err := a.machine.Converge(ctx, want, &teller{board: a.board, found: a.found})
+	err := a.machine.Converge(ctx, want, &teller{board: a.board, found: a.found, log: a.log})
 	if err == nil {
 		err = a.keep(want)
 	}
@@ -119,6 +128,7 @@ func (a *applier) keep(want *hawserv1.DesiredState) error {
 type teller struct {
 	board *report.Board
 	found func(Outcome)
+	log   *slog.Logger
 	// changed: a step was told; until then the board has those of the Converge before.
 	changed bool
 }
@@ -135,6 +145,25 @@ func (t *teller) Found(outcome Outcome) {
 		}
 		f.Proxy, f.Interception, f.DNS = outcome.Proxy, outcome.Interception, outcome.DNS
 	})
+}
+
+// Repaired keeps a thing that was put right.
+func (t *teller) Repaired(thing string) {
+	t.log.Warn("others changed the host, it is put right", "thing", thing)
+	t.board.Update(func(f *report.Facts) { f.Drift = f.Drift.Repair(thing, time.Now()) })
+}
+
+// Contested keeps which things are left alone.
+func (t *teller) Contested(things []report.Contested) {
+	now := t.board.Facts().Drift.Contested
+	for _, thing := range things {
+		if !slices.ContainsFunc(now, func(c report.Contested) bool { return c.Thing == thing.Thing }) {
+			t.log.Warn("others change the host again and again, or it cannot be changed: it is left alone", "thing", thing.Thing, "refused", thing.Refused, "until", thing.Until)
+		}
+	}
+	if !slices.Equal(now, things) {
+		t.board.Update(func(f *report.Facts) { f.Drift.Contested = things })
+	}
 }
 
 // Changes adds a step to those of this Converge.

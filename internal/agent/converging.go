@@ -28,19 +28,24 @@ type Converging struct {
 	host Restorable
 	// root is put before the path of every file; empty on a real machine.
 	root string
+	// contest tells what others change, from one Converge to the next.
+	contest converge.Contest
 }
 
 var _ Machine = (*Converging)(nil)
 
 // NewConverging returns the machine that host is.
-func NewConverging(host Restorable, root string) *Converging { return &Converging{host, root} }
+func NewConverging(host Restorable, root string) *Converging {
+	return &Converging{host: host, root: root}
+}
 
 // Converge observes, plans and applies. Steps that a person would not miss are not told.
 func (c *Converging) Converge(ctx context.Context, want *hawserv1.DesiredState, tell Teller) error {
 	var began time.Time
 	converger := converge.Converger{
-		Host:   c.host,
-		Looked: func(have plan.Observed) { tell.Found(outcomeOf(want, have)) },
+		Host:    c.host,
+		Contest: &c.contest,
+		Looked:  func(have plan.Observed) { tell.Found(outcomeOf(want, have)) },
 		Started: func(step plan.Step) {
 			began = time.Now()
 			if name := stepName(step); name != "" {
@@ -48,6 +53,9 @@ func (c *Converging) Converge(ctx context.Context, want *hawserv1.DesiredState, 
 			}
 		},
 		Finished: func(taken converge.Taken) {
+			if taken.Repaired != "" {
+				tell.Repaired(taken.Repaired)
+			}
 			name := stepName(taken.Step)
 			if name == "" && taken.Err != nil {
 				name = taken.Step.String()
@@ -57,10 +65,20 @@ func (c *Converging) Converge(ctx context.Context, want *hawserv1.DesiredState, 
 			}
 		},
 	}
-	if _, err := converger.Converge(ctx, want); err != nil {
+	_, err := converger.Converge(ctx, want)
+	tell.Contested(contested(c.contest.Left(time.Now())))
+	if err != nil {
 		return explained(err)
 	}
 	return nil
+}
+
+func contested(left []converge.Left) []report.Contested {
+	var list []report.Contested
+	for _, l := range left {
+		list = append(list, report.Contested{Thing: l.Thing, Refused: l.Refused, Until: l.Until})
+	}
+	return list
 }
 
 // Restore puts the host back.

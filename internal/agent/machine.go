@@ -25,6 +25,10 @@ type Teller interface {
 	Found(Outcome)
 	// Changes tells a change when it begins and again when it ends.
 	Changes(report.Step)
+	// Repaired tells a thing that others had changed and that is put right.
+	Repaired(thing string)
+	// Contested tells, at the end, which things are left alone; none at all is news, too.
+	Contested([]report.Contested)
 }
 
 // Outcome is what a host is.

@@ -99,8 +99,8 @@ func rows(status local.Status, now time.Time) []row {
 func remarks(status local.Status, now time.Time) []row {
 	list := []row{{}}
 	for _, condition := range status.Conditions {
-		if condition.Status != "True" && condition.Message != "" && condition.Reason != "ModeNone" {
-			list = append(list, row{name: condition.Type, mark: conditionMark(condition.Status),
+		if (condition.Status == "True") == (condition.Type == report.Drifted) && condition.Message != "" && condition.Reason != "ModeNone" {
+			list = append(list, row{name: condition.Type, mark: conditionMark(condition),
 				text: fmt.Sprintf("%s for %s: %s", condition.Reason, age(now.Sub(condition.LastTransition)), condition.Message)})
 		}
 	}
@@ -113,8 +113,8 @@ func remarks(status local.Status, now time.Time) []row {
 	return list
 }
 
-func conditionMark(status string) mark {
-	if status == "False" {
+func conditionMark(condition local.Condition) mark {
+	if condition.Status == "False" || condition.Reason == "Contested" {
 		return bad
 	}
 	return unknown

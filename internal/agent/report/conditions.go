@@ -13,6 +13,8 @@ const (
 	ProxyReady    = "ProxyReady"
 	IdentityValid = "IdentityValid"
 	Intercepting  = "Intercepting"
+	// Drifted is bad when it is true, unlike the others.
+	Drifted = "Drifted"
 )
 
 // verdict is a condition without its time. Its message holds nothing that changes by itself, such as ages, since each
@@ -28,7 +30,7 @@ func truth(kind string, is bool, reasonTrue, reasonFalse, message string) verdic
 
 // judge says what facts mean at the time now.
 func judge(f Facts, now time.Time) []verdict {
-	return []verdict{configCurrent(f.Configuration), proxyReady(f.Proxy), identityValid(f.Certificates, now), intercepting(f.Interception)}
+	return []verdict{configCurrent(f.Configuration), proxyReady(f.Proxy), identityValid(f.Certificates, now), intercepting(f.Interception), drifted(f.Drift, now)}
 }
 
 func configCurrent(c Configuration) verdict {

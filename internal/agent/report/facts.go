@@ -12,6 +12,8 @@ type Facts struct {
 	DNS           DNS           `json:"dns"`
 	Application   Application   `json:"application"`
 	Certificates  Certificates  `json:"certificates"`
+	// Drift is told by its condition.
+	Drift Drift `json:"-"`
 	// Address that the machine is reached by, and all of its addresses.
 	Address   string   `json:"address"`
 	Addresses []string `json:"addresses"`

@@ -48,6 +48,9 @@ func TestJudgement(t *testing.T) {
 		{"agent-certificate-expired", func(f *Facts) { f.Certificates.Agent.NotAfter = now }, "IdentityValid=False/AgentCertificateExpired"},
 		{"proxy-certificate-expired", func(f *Facts) { f.Certificates.Proxy.NotAfter = now }, "IdentityValid=False/ProxyCertificateExpired"},
 		{"token-expired-beside-a-certificate", func(f *Facts) { f.Certificates.IstioToken.NotAfter = now }, ""},
+		{"repaired", func(f *Facts) { f.Drift = Drift{}.Repair("/etc/hosts", now) }, "Drifted=True/Repaired"},
+		{"contested", func(f *Facts) { f.Drift.Contested = []Contested{{Thing: "/etc/hosts", Until: now.Add(1)}} }, "Drifted=True/Contested"},
+		{"contested-until-now", func(f *Facts) { f.Drift.Contested = []Contested{{Thing: "/etc/hosts", Until: now}} }, ""},
 		{"token-expired", func(f *Facts) { f.Certificates.IstioToken.NotAfter, f.Certificates.Proxy = now, Validity{} }, "IdentityValid=False/TokenExpired"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -55,10 +58,10 @@ func TestJudgement(t *testing.T) {
 			test.change(&facts)
 			var got []string
 			for _, v := range judge(facts, now) {
-				if v.status != "True" {
+				if good := v.status == "True"; good == (v.kind == Drifted) {
 					got = append(got, fmt.Sprintf("%s=%s/%s", v.kind, v.status, v.reason))
 				}
-				if v.reason == "" || v.status != "True" && v.message == "" && v.reason != "NoSpace" {
+				if v.reason == "" || v.status != "True" && v.message == "" && v.reason != "NoSpace" && v.kind != Drifted {
 					t.Errorf("%+v: a condition has a reason, and a message unless it is true", v)
 				}
 			}

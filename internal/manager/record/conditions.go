@@ -30,6 +30,7 @@ const (
 	reasonManagerLost = "ManagerLost"
 	reasonReady       = "Ready"
 	reasonUnreported  = "Unreported"
+	reasonContested   = "Contested"
 )
 
 const messageRevoked = "the machine was revoked"
@@ -43,6 +44,10 @@ func (c circumstances) conditions(existing []meta.Condition) []meta.Condition {
 		} else if apimeta.FindStatusCondition(existing, kind) == nil {
 			list = append(list, meta.Condition{Type: kind, Status: meta.ConditionUnknown, Reason: reasonUnreported, Message: "the agent has not told yet"})
 		}
+	}
+	// Agents of earlier versions do not tell it, and nothing is amiss then.
+	if told, ok := c.told(v1alpha1.ConditionDrifted); ok {
+		list = append(list, told)
 	}
 	current, healthy := c.configCurrent(existing), c.healthy()
 	return append(list, current, healthy, ready(current, healthy))

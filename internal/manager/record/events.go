@@ -9,7 +9,7 @@ import (
 )
 
 // tell makes an Event of each transition that an owner asks about afterwards: connected or not, in rotation or not, and configurations that
-// could not be made or applied.
+// could not be made or applied, and what others changed on the host.
 func tell(events Events, before, after *v1alpha1.Machine) {
 	for _, kind := range []string{v1alpha1.ConditionConnected, v1alpha1.ConditionHealthy} {
 		was := apimeta.FindStatusCondition(before.Status.Conditions, kind)
@@ -28,7 +28,26 @@ func tell(events Events, before, after *v1alpha1.Machine) {
 	if is != nil && is.Status == meta.ConditionFalse && is.Reason != reasonApplying && (was == nil || was.Reason != is.Reason) {
 		events.Eventf(after, nil, core.EventTypeWarning, is.Reason, "Record", "%s", is.Message)
 	}
+	tellDrift(events, before, after)
 }
+
+// tellDrift makes an Event of each change of what was repaired or is contested; that it is over is worth none.
+func tellDrift(events Events, before, after *v1alpha1.Machine) {
+	is := apimeta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionDrifted)
+	was := apimeta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionDrifted)
+	if is == nil || is.Status != meta.ConditionTrue || was != nil && was.Status == is.Status && was.Reason == is.Reason && was.Message == is.Message {
+		return
+	}
+	kind := core.EventTypeNormal
+	if is.Reason == reasonContested {
+		kind = core.EventTypeWarning
+	}
+	// Events of the same reason and action count as one, whose note stays that of the first.
+	events.Eventf(after, nil, kind, is.Reason, cut(is.Message, maxAction), "%s", is.Message)
+}
+
+// maxAction is that of the API (k8s.io/kubernetes, pkg/apis/core/validation/events.go).
+const maxAction = 128
 
 func positive(kind string) string {
 	if kind == v1alpha1.ConditionConnected {
