@@ -84,6 +84,9 @@ func fields(path string, of reflect.Type) []string {
 	var list []string
 	for i := range of.NumField() {
 		name, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ",")
+		if name == "-" {
+			continue
+		}
 		list = append(list, fields(path+"."+name, of.Field(i).Type)...)
 	}
 	return list
