@@ -19,6 +19,7 @@ import (
 	"github.com/hawser-io/hawser/internal/manager/caller"
 	"github.com/hawser-io/hawser/internal/manager/confine"
 	"github.com/hawser-io/hawser/internal/manager/enroll"
+	"github.com/hawser-io/hawser/internal/manager/facts"
 	"github.com/hawser-io/hawser/internal/manager/istiotoken"
 	"github.com/hawser-io/hawser/internal/manager/publish"
 	"github.com/hawser-io/hawser/internal/manager/record"
@@ -184,7 +185,14 @@ func (p *parts) server(ctx context.Context) (*grpc.Server, error) {
 		Hub: p.hub, Facts: p.source.Facts, Callers: callers, Tokens: p.minter, Remove: p.recorder.Remove,
 		OpenFile: func(sha256 string) (publish.File, error) { return p.store.Open(sha256) },
 		Open:     func(session record.Session) publish.Record { return p.recorder.Open(session) },
-		Now:      time.Now, Logger: p.Logger, Version: version.Get().Version, Meter: p.metrics.meter(),
+		Cloned:   p.recorder.Cloned,
+		Elsewhere: func(ctx context.Context, machine facts.Machine, instance string) *publish.Rival {
+			if address, there := p.recorder.Elsewhere(ctx, machine, instance); there {
+				return &publish.Rival{Address: address}
+			}
+			return nil
+		},
+		Now: time.Now, Logger: p.Logger, Version: version.Get().Version, Meter: p.metrics.meter(),
 	}))
 	return server, nil
 }

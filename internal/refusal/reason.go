@@ -48,6 +48,7 @@ const (
 	MachineRevoked       Reason = "MachineRevoked"
 	KeyMismatch          Reason = "KeyMismatch"
 	SessionReplaced      Reason = "SessionReplaced"
+	Cloned               Reason = "Cloned"
 	ArtifactUnknown      Reason = "ArtifactUnknown"
 	ManagerStopping      Reason = "ManagerStopping"
 	ManagerBusy          Reason = "ManagerBusy"
@@ -97,7 +98,8 @@ func table() map[Reason]entry {
 		MachineUnknown:       {code: codes.NotFound, message: "there is no machine {machine} in this cluster: it left, or was deleted", next: "run `hawser-agent leave` on it, and join again if it shall come back"},
 		MachineRevoked:       {code: codes.PermissionDenied, message: "machine {machine} was revoked", next: "run `hawser-agent leave` on it; to let it back in, delete the Machine ({delete}) and join again"},
 		KeyMismatch:          {code: codes.PermissionDenied, message: "machine {machine} has joined again with another key, and this one is no longer good", next: "run `hawser-agent leave` on this host; if both are the same machine, join again"},
-		SessionReplaced:      {code: codes.Aborted, message: "machine {machine} has opened a newer stream", next: "if a clone of this host is running, give it another hostname and join it on its own", retry: true},
+		SessionReplaced:      {code: codes.Aborted, message: "machine {machine} has opened a newer stream", next: "nothing is to be done: the newer stream is this machine's own", retry: true},
+		Cloned:               {code: codes.PermissionDenied, message: "this host is a copy of machine {machine}, which is connected from another host ({address})", next: "run `hawser-agent leave` here, which leaves the other host alone, give this one a hostname of its own (`hostnamectl set-hostname NAME`) and join it with a new token"},
 		ArtifactUnknown:      {code: codes.NotFound, message: "this manager has no proxy file {sha256}", next: "nothing is to be done: the agent asks again when the manager has sent the newest state", retry: true},
 		ManagerStopping:      {code: codes.Unavailable, message: "this manager is stopping", next: "nothing is to be done: the agent connects to another one", retry: true},
 		ManagerBusy:          {code: codes.Unavailable, message: "the manager could not {action}", next: "run the same command again in a moment; if it stays so, see the manager's log (`kubectl logs deploy/hawser-manager -n NAMESPACE`)", retry: true},

@@ -2,6 +2,7 @@ package subscribe
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -64,13 +65,18 @@ type Subscription struct {
 	observe  Observer
 	log      *slog.Logger
 
+	// instance tells this agent from those of hosts that came of the same disk image, and so have the same identity. It is kept in memory alone.
+	instance string
+
 	drained     chan struct{}
 	drainedOnce sync.Once
 }
 
 // New returns a subscription that Run keeps.
 func New(opener Opener, receiver Receiver, reporter Reporter, observe Observer, log *slog.Logger) *Subscription {
-	return &Subscription{opener: opener, receiver: receiver, reporter: reporter, observe: observe, log: log, drained: make(chan struct{})}
+	return &Subscription{
+		opener: opener, receiver: receiver, reporter: reporter, observe: observe, log: log, instance: rand.Text(), drained: make(chan struct{}),
+	}
 }
 
 // Drained is closed once a report that says draining was handed to the stream.
@@ -120,6 +126,7 @@ func (s *Subscription) once(ctx context.Context) error {
 	changed, stop := s.reporter.Watch()
 	defer stop()
 	hello := s.reporter.Hello(ctx)
+	hello.Instance = s.instance
 	if err := stream.Send(&hawserv1.SyncRequest{Message: &hawserv1.SyncRequest_Hello{Hello: hello}}); err != nil {
 		return received(stream, err)
 	}
@@ -127,7 +134,8 @@ func (s *Subscription) once(ctx context.Context) error {
 	// The stream was opened with the outer context: it has to end when one direction does.
 	context.AfterFunc(ctx, cancel)
 	up := sync.OnceFunc(func() { s.observe(peer, nil) })
-	group.Go(func() error { return s.receive(stream, up) })
+	pings := make(chan *hawserv1.Ping)
+	group.Go(func() error { return s.receive(ctx, stream, up, pings) })
 	group.Go(func() error {
 		select {
 		case <-ctx.Done():
@@ -136,7 +144,7 @@ func (s *Subscription) once(ctx context.Context) error {
 		}
 		return nil
 	})
-	group.Go(func() error { return s.send(ctx, stream, hello.GetReport(), changed) })
+	group.Go(func() error { return s.send(ctx, stream, hello.GetReport(), changed, pings) })
 	return group.Wait()
 }
 
@@ -151,8 +159,8 @@ func received(stream Stream, sending error) error {
 	return sending
 }
 
-// receive hands on what comes down; up is called when something does.
-func (s *Subscription) receive(stream Stream, up func()) error {
+// receive hands on what comes down; up is called when something does. Pings are for send.
+func (s *Subscription) receive(ctx context.Context, stream Stream, up func(), pings chan<- *hawserv1.Ping) error {
 	for {
 		response, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
@@ -160,6 +168,13 @@ func (s *Subscription) receive(stream Stream, up func()) error {
 		}
 		if err != nil {
 			return err
+		}
+		if ping := response.GetPing(); ping != nil {
+			select {
+			case pings <- ping:
+			case <-ctx.Done():
+			}
+			continue
 		}
 		up()
 		switch message := response.GetMessage().(type) {
@@ -176,7 +191,8 @@ func (s *Subscription) receive(stream Stream, up func()) error {
 	}
 }
 
-func (s *Subscription) send(ctx context.Context, stream Stream, last *hawserv1.Report, changed <-chan struct{}) error {
+// send sends reports that differ from the last one, and answers pings: a stream allows one sender.
+func (s *Subscription) send(ctx context.Context, stream Stream, last *hawserv1.Report, changed <-chan struct{}, pings <-chan *hawserv1.Ping) error {
 	clock := time.NewTicker(rejudge)
 	defer clock.Stop()
 	for {
@@ -186,6 +202,11 @@ func (s *Subscription) send(ctx context.Context, stream Stream, last *hawserv1.R
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case ping := <-pings:
+			if err := sent(ctx, stream.Send(&hawserv1.SyncRequest{Message: &hawserv1.SyncRequest_Pong{Pong: &hawserv1.Pong{Id: ping.GetId()}}})); err != nil {
+				return fmt.Errorf("answer a ping: %w", err)
+			}
+			continue
 		case <-changed:
 		case <-clock.C:
 		}
@@ -193,13 +214,17 @@ func (s *Subscription) send(ctx context.Context, stream Stream, last *hawserv1.R
 		if proto.Equal(report, last) {
 			continue
 		}
-		if err := stream.Send(&hawserv1.SyncRequest{Message: &hawserv1.SyncRequest_Report{Report: report}}); err != nil {
-			if errors.Is(err, io.EOF) {
-				// The stream has ended: receive knows why.
-				<-ctx.Done()
-			}
+		if err := sent(ctx, stream.Send(&hawserv1.SyncRequest{Message: &hawserv1.SyncRequest_Report{Report: report}})); err != nil {
 			return fmt.Errorf("send a report: %w", err)
 		}
 		last = report
 	}
+}
+
+// sent gives receive the time to tell why the stream has ended, which Send does not know.
+func sent(ctx context.Context, err error) error {
+	if errors.Is(err, io.EOF) {
+		<-ctx.Done()
+	}
+	return err
 }

@@ -65,6 +65,8 @@ func (s *fakeStream) Send(request *hawserv1.SyncRequest) error {
 	switch message := request.GetMessage().(type) {
 	case *hawserv1.SyncRequest_Hello:
 		s.manager.sent = append(s.manager.sent, fmt.Sprintf("hello %s", message.Hello.GetReport().GetUnhealthyReason()))
+	case *hawserv1.SyncRequest_Pong:
+		s.manager.sent = append(s.manager.sent, "pong "+message.Pong.GetId())
 	case *hawserv1.SyncRequest_Report:
 		s.manager.sent = append(s.manager.sent, fmt.Sprintf("report %s", message.Report.GetUnhealthyReason()))
 	}
@@ -186,6 +188,29 @@ func TestWhatComesDownIsHandedOn(t *testing.T) {
 			t.Errorf("received %q, want %q", got, want)
 		}
 	})
+}
+
+// Another host has come with this one's identity: whoever answers was first.
+func TestPingsAreAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		manager, agent := &fakeManager{}, newAgent()
+		_, stop := start(t, manager, agent)
+		defer stop()
+		synctest.Wait()
+		for _, id := range []string{"p1", "p2"} {
+			manager.current.down <- &hawserv1.SyncResponse{Message: &hawserv1.SyncResponse_Ping{Ping: &hawserv1.Ping{Id: id}}}
+		}
+		synctest.Wait()
+		if got, want := manager.String(), "hello first; pong p1; pong p2"; got != want {
+			t.Errorf("the manager got %q, want %q", got, want)
+		}
+	})
+}
+
+func TestEachAgentIsAnInstanceOfItsOwn(t *testing.T) {
+	if one, other := New(nil, nil, nil, nil, nil), New(nil, nil, nil, nil, nil); one.instance == other.instance || len(one.instance) < 20 {
+		t.Errorf("instances %q and %q", one.instance, other.instance)
+	}
 }
 
 func TestComesBackAfterEachFailure(t *testing.T) {

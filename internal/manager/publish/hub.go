@@ -28,10 +28,21 @@ type session struct {
 	wake chan struct{}
 	// ended has capacity one and takes the reason why the stream has to end; the first one counts.
 	ended chan error
+	// over is closed when the stream has ended.
+	over chan struct{}
+
+	// instance and first address of the agent.
+	instance, address string
+	questions         chan question
+	// The stream's goroutine alone uses asked: what answers to pings, by their id.
+	asked map[string]func()
 }
 
-func newSession(machine types.NamespacedName) *session {
-	return &session{machine: machine, wake: make(chan struct{}, 1), ended: make(chan error, 1)}
+func newSession(machine types.NamespacedName, instance, address string) *session {
+	return &session{
+		machine: machine, wake: make(chan struct{}, 1), ended: make(chan error, 1), over: make(chan struct{}),
+		instance: instance, address: address, questions: make(chan question, 4), asked: map[string]func(){},
+	}
 }
 
 func (s *session) end(reason error) {
@@ -64,6 +75,7 @@ func (h *Hub) leave(s *session) {
 	if h.sessions[s.machine] == s {
 		delete(h.sessions, s.machine)
 	}
+	close(s.over)
 	h.open.Done()
 }
 

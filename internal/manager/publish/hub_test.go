@@ -22,10 +22,10 @@ func TestBooksOpenInTheOrderOfTheStreams(t *testing.T) {
 		opened = append(opened, name)
 	}
 	second := make(chan error, 1)
-	err := hub.enter(newSession(machine), func() {
+	err := hub.enter(newSession(machine, "", ""), func() {
 		overtakes := make(chan struct{})
 		go func() {
-			second <- hub.enter(newSession(machine), func() { open("second"); close(overtakes) })
+			second <- hub.enter(newSession(machine, "", ""), func() { open("second"); close(overtakes) })
 		}()
 		select {
 		case <-overtakes:

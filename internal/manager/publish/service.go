@@ -45,7 +45,7 @@ type Record interface {
 	Close()
 }
 
-// Options are what a Service works with; all are required but Meter.
+// Options are what a Service works with; all are required but Meter, Elsewhere and Cloned.
 type Options struct {
 	Hub     *Hub
 	Facts   func() facts.Facts
@@ -57,6 +57,10 @@ type Options struct {
 	Open func(record.Session) Record
 	// Remove takes a machine out of the mesh for good.
 	Remove func(context.Context, facts.Machine) error
+	// Elsewhere returns the host that has the machine's stream to another replica, if it is not of this instance and is there.
+	Elsewhere func(ctx context.Context, machine facts.Machine, instance string) *Rival
+	// Cloned tells the machine's owner that a host at the address was refused, as it is a copy of the machine.
+	Cloned func(ctx context.Context, machine facts.Machine, address string)
 	Now    func() time.Time
 	Logger *slog.Logger
 	// Version of the manager.
@@ -89,13 +93,23 @@ func NewService(options Options) *Service {
 	if m.Bytes == nil {
 		m.Bytes = func(int) {}
 	}
+	if options.Elsewhere == nil {
+		options.Elsewhere = func(context.Context, facts.Machine, string) *Rival { return nil }
+	}
+	if options.Cloned == nil {
+		options.Cloned = func(context.Context, facts.Machine, string) {}
+	}
 	return &Service{Options: options}
 }
 
-// Leave takes the calling machine out of the mesh for good.
+// Leave takes the calling machine out of the mesh for good. An agent is stopped before its host leaves: if one answers still, then the call is
+// of a clone, which has the machine's identity and must not end its membership.
 func (s *Service) Leave(ctx context.Context, _ *hawserv1.LeaveRequest) (*hawserv1.LeaveResponse, error) {
 	machine, err := s.Callers.Machine(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.alone(ctx, machine, "", ""); err != nil {
 		return nil, err
 	}
 	if err := s.Remove(ctx, machine); err != nil {

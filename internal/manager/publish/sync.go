@@ -2,7 +2,6 @@ package publish
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"io"
 	"time"
@@ -20,7 +19,7 @@ const helloPatience = 10 * time.Second
 type syncStream = grpc.BidiStreamingServer[hawserv1.SyncRequest, hawserv1.SyncResponse]
 
 // Sync holds a machine's stream until either side ends it, the certificate ends that it was opened with, or the machine opens another one, is
-// revoked or deleted. One that was deleted while it was away is told to leave when it comes back.
+// revoked or deleted. A host is refused that came of the same disk image as one that is there. One that was deleted while it was away is told to leave when it comes back.
 func (s *Service) Sync(stream syncStream) error {
 	machine, refused := s.Callers.Machine(stream.Context())
 	if refused != nil && !errors.Is(refused, refusal.MachineUnknown) {
@@ -34,11 +33,16 @@ func (s *Service) Sync(stream syncStream) error {
 	if refused != nil {
 		return ending(dismiss(stream, refused))
 	}
-	session := newSession(machine.NamespacedName)
+	address := firstAddress(hello.GetHost())
+	if err := s.alone(stream.Context(), machine, hello.GetInstance(), address); err != nil {
+		return err
+	}
+	session := newSession(machine.NamespacedName, hello.GetInstance(), address)
 	var book Record
 	if err := s.Hub.enter(session, func() {
 		book = s.Open(record.Session{
-			ID: rand.Text(), Machine: machine.NamespacedName, UID: machine.UID, Since: s.Now(), Host: hello.GetHost(), Report: hello.GetReport(),
+			ID: record.SessionID(hello.GetInstance()), Machine: machine.NamespacedName, UID: machine.UID, Since: s.Now(), Host: hello.GetHost(), Report: hello.GetReport(),
+			Ask:        session.ask,
 			Superseded: func() { session.end(refusal.New(refusal.SessionReplaced, "machine", machine.NamespacedName)) },
 		})
 	}); err != nil {
@@ -59,7 +63,7 @@ func (s *Service) serve(stream syncStream, incoming <-chan message, session *ses
 		if err != nil {
 			return ending(err)
 		}
-		if err := s.await(stream.Context(), incoming, session, feed, refresh); err != nil {
+		if err := s.await(stream, incoming, session, feed, refresh); err != nil {
 			return err
 		}
 	}
@@ -74,15 +78,20 @@ func ending(err error) error {
 }
 
 // await returns nil when there may be something to send.
-func (s *Service) await(ctx context.Context, incoming <-chan message, session *session, feed *feed, refresh time.Duration) error {
+func (s *Service) await(stream syncStream, incoming <-chan message, session *session, feed *feed, refresh time.Duration) error {
 	timer := time.NewTimer(refresh)
 	defer timer.Stop()
 	for {
 		select {
-		case <-ctx.Done():
-			return ctx.Err()
+		case <-stream.Context().Done():
+			return stream.Context().Err()
 		case reason := <-session.ended:
 			return reason
+		case question := <-session.questions:
+			if err := question.put(stream); err != nil {
+				return err
+			}
+			session.asked[question.id] = question.answered
 		case <-session.wake:
 			return nil
 		case <-timer.C:
@@ -93,6 +102,9 @@ func (s *Service) await(ctx context.Context, incoming <-chan message, session *s
 			}
 			if report := m.request.GetReport(); report != nil {
 				feed.book.Report(report)
+			}
+			if pong := m.request.GetPong(); pong != nil {
+				session.answer(pong)
 			}
 		}
 	}

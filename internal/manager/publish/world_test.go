@@ -51,7 +51,10 @@ type world struct {
 	mu      sync.Mutex
 	facts   facts.Facts
 	removed []string
-	minted  int
+	// cloned are the clones that were told of; elsewhere has the addresses of machines that have a stream to another replica.
+	cloned    []string
+	elsewhere map[string]string
+	minted    int
 	// mintErr is the error of minting.
 	mintErr error
 }
@@ -93,7 +96,8 @@ func (w *world) serve() {
 	w.Helper()
 	service := publish.NewService(publish.Options{
 		Hub: w.hub, Facts: w.snapshot, Callers: caller.NewChecker(w.snapshot, w, time.Now), Tokens: w,
-		OpenFile: w.open, Open: w.book.open, Remove: w.remove, Now: time.Now, Version: "0.1.0", Logger: slog.New(slog.NewJSONHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		OpenFile: w.open, Open: w.book.open, Remove: w.remove, Elsewhere: w.heldElsewhere,
+		Cloned: func(_ context.Context, machine facts.Machine, address string) { w.told(machine, address) }, Now: time.Now, Version: "0.1.0", Logger: slog.New(slog.NewJSONHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	server := publish.NewServer(ca.NewServing(w.authority).Config())
 	hawserv1.RegisterMachineServiceServer(server, service)
@@ -172,6 +176,13 @@ func (w *world) remove(_ context.Context, machine facts.Machine) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.removed = append(w.removed, machine.String())
+	return nil
+}
+
+func (w *world) heldElsewhere(_ context.Context, machine facts.Machine, _ string) *publish.Rival {
+	if address, ok := w.elsewhere[machine.Name]; ok {
+		return &publish.Rival{Address: address}
+	}
 	return nil
 }
 

@@ -37,6 +37,10 @@ func (r *Recorder) reconcile(ctx context.Context, key types.NamespacedName) erro
 		r.forget(o)
 		return nil
 	}
+	if met, err := r.meet(ctx, machine, o); met || err != nil {
+		// The write brings the machine here again.
+		return err
+	}
 	c := r.circumstances(machine, o)
 	if c.gone {
 		return r.retire(ctx, machine, c)

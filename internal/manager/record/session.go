@@ -12,7 +12,7 @@ import (
 
 // Session is one stream that an agent holds to this replica.
 type Session struct {
-	// ID is unique for each stream, over all replicas.
+	// ID is unique for each stream, over all replicas; SessionID makes one.
 	ID      string
 	Machine types.NamespacedName
 	UID     types.UID
@@ -23,6 +23,8 @@ type Session struct {
 	Report *hawserv1.Report
 	// Superseded is called, from any goroutine, when the machine turns out to have a newer stream to another replica.
 	Superseded func()
+	// Ask asks the agent whether it is there, without waiting; answered is called if it says so.
+	Ask func(answered func())
 }
 
 // Decision is what became of the machine's desired state.
@@ -45,6 +47,8 @@ type Entry struct {
 	lost time.Time
 	// claimed: the Machine's status has named this session.
 	claimed bool
+	// asked and met are the last challenge that the agent was asked to meet, and has met.
+	asked, met string
 }
 
 // observation is a copy of an Entry.
@@ -54,6 +58,7 @@ type observation struct {
 	decision *Decision
 	lost     time.Time
 	claimed  bool
+	met      string
 }
 
 // Report takes the agent's newest report. The message must not be changed afterwards.

@@ -27,6 +27,7 @@ type SyncRequest struct {
 	//
 	//	*SyncRequest_Hello
 	//	*SyncRequest_Report
+	//	*SyncRequest_Pong
 	Message       isSyncRequest_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -87,6 +88,15 @@ func (x *SyncRequest) GetReport() *Report {
 	return nil
 }
 
+func (x *SyncRequest) GetPong() *Pong {
+	if x != nil {
+		if x, ok := x.Message.(*SyncRequest_Pong); ok {
+			return x.Pong
+		}
+	}
+	return nil
+}
+
 type isSyncRequest_Message interface {
 	isSyncRequest_Message()
 }
@@ -99,9 +109,15 @@ type SyncRequest_Report struct {
 	Report *Report `protobuf:"bytes,2,opt,name=report,proto3,oneof"`
 }
 
+type SyncRequest_Pong struct {
+	Pong *Pong `protobuf:"bytes,3,opt,name=pong,proto3,oneof"`
+}
+
 func (*SyncRequest_Hello) isSyncRequest_Message() {}
 
 func (*SyncRequest_Report) isSyncRequest_Message() {}
+
+func (*SyncRequest_Pong) isSyncRequest_Message() {}
 
 // Hello opens a Sync stream.
 type Hello struct {
@@ -112,7 +128,9 @@ type Hello struct {
 	// Expiry of the Istio token that the agent holds, Unix seconds; 0 if it has none.
 	TokenExpiry int64 `protobuf:"varint,3,opt,name=token_expiry,json=tokenExpiry,proto3" json:"token_expiry,omitempty"`
 	// The first report of the stream, so that a machine counts as healthy as soon as it is back.
-	Report        *Report `protobuf:"bytes,4,opt,name=report,proto3" json:"report,omitempty"`
+	Report *Report `protobuf:"bytes,4,opt,name=report,proto3" json:"report,omitempty"`
+	// Random, made by each start of the agent and kept in its memory alone: hosts that came of one disk image do not share it.
+	Instance      string `protobuf:"bytes,5,opt,name=instance,proto3" json:"instance,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -175,6 +193,58 @@ func (x *Hello) GetReport() *Report {
 	return nil
 }
 
+func (x *Hello) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+// Pong answers a Ping.
+type Pong struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Pong) Reset() {
+	*x = Pong{}
+	mi := &file_hawser_v1_machine_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Pong) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Pong) ProtoMessage() {}
+
+func (x *Pong) ProtoReflect() protoreflect.Message {
+	mi := &file_hawser_v1_machine_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Pong.ProtoReflect.Descriptor instead.
+func (*Pong) Descriptor() ([]byte, []int) {
+	return file_hawser_v1_machine_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Pong) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
 // Report is the state of a machine as its agent sees it. Each one is complete: it replaces the one before.
 type Report struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -201,7 +271,7 @@ type Report struct {
 
 func (x *Report) Reset() {
 	*x = Report{}
-	mi := &file_hawser_v1_machine_proto_msgTypes[2]
+	mi := &file_hawser_v1_machine_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -213,7 +283,7 @@ func (x *Report) String() string {
 func (*Report) ProtoMessage() {}
 
 func (x *Report) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_v1_machine_proto_msgTypes[2]
+	mi := &file_hawser_v1_machine_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -226,7 +296,7 @@ func (x *Report) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Report.ProtoReflect.Descriptor instead.
 func (*Report) Descriptor() ([]byte, []int) {
-	return file_hawser_v1_machine_proto_rawDescGZIP(), []int{2}
+	return file_hawser_v1_machine_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Report) GetAppliedGeneration() string {
@@ -315,7 +385,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_hawser_v1_machine_proto_msgTypes[3]
+	mi := &file_hawser_v1_machine_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -327,7 +397,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_v1_machine_proto_msgTypes[3]
+	mi := &file_hawser_v1_machine_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -340,7 +410,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_hawser_v1_machine_proto_rawDescGZIP(), []int{3}
+	return file_hawser_v1_machine_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Condition) GetType() string {
@@ -393,7 +463,7 @@ type ProxyStatus struct {
 
 func (x *ProxyStatus) Reset() {
 	*x = ProxyStatus{}
-	mi := &file_hawser_v1_machine_proto_msgTypes[4]
+	mi := &file_hawser_v1_machine_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -405,7 +475,7 @@ func (x *ProxyStatus) String() string {
 func (*ProxyStatus) ProtoMessage() {}
 
 func (x *ProxyStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_v1_machine_proto_msgTypes[4]
+	mi := &file_hawser_v1_machine_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -418,7 +488,7 @@ func (x *ProxyStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProxyStatus.ProtoReflect.Descriptor instead.
 func (*ProxyStatus) Descriptor() ([]byte, []int) {
-	return file_hawser_v1_machine_proto_rawDescGZIP(), []int{4}
+	return file_hawser_v1_machine_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ProxyStatus) GetVersion() string {
@@ -456,6 +526,7 @@ type SyncResponse struct {
 	//	*SyncResponse_State
 	//	*SyncResponse_Token
 	//	*SyncResponse_Removed
+	//	*SyncResponse_Ping
 	Message       isSyncResponse_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -463,7 +534,7 @@ type SyncResponse struct {
 
 func (x *SyncResponse) Reset() {
 	*x = SyncResponse{}
-	mi := &file_hawser_v1_machine_proto_msgTypes[5]
+	mi := &file_hawser_v1_machine_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -475,7 +546,7 @@ func (x *SyncResponse) String() string {
 func (*SyncResponse) ProtoMessage() {}
 
 func (x *SyncResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_v1_machine_proto_msgTypes[5]
+	mi := &file_hawser_v1_machine_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -488,7 +559,7 @@ func (x *SyncResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncResponse.ProtoReflect.Descriptor instead.
 func (*SyncResponse) Descriptor() ([]byte, []int) {
-	return file_hawser_v1_machine_proto_rawDescGZIP(), []int{5}
+	return file_hawser_v1_machine_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *SyncResponse) GetMessage() isSyncResponse_Message {
@@ -525,6 +596,15 @@ func (x *SyncResponse) GetRemoved() *Removed {
 	return nil
 }
 
+func (x *SyncResponse) GetPing() *Ping {
+	if x != nil {
+		if x, ok := x.Message.(*SyncResponse_Ping); ok {
+			return x.Ping
+		}
+	}
+	return nil
+}
+
 type isSyncResponse_Message interface {
 	isSyncResponse_Message()
 }
@@ -543,11 +623,63 @@ type SyncResponse_Removed struct {
 	Removed *Removed `protobuf:"bytes,3,opt,name=removed,proto3,oneof"`
 }
 
+type SyncResponse_Ping struct {
+	// Whether the agent at the other end is there: another host has come with this one's identity.
+	Ping *Ping `protobuf:"bytes,4,opt,name=ping,proto3,oneof"`
+}
+
 func (*SyncResponse_State) isSyncResponse_Message() {}
 
 func (*SyncResponse_Token) isSyncResponse_Message() {}
 
 func (*SyncResponse_Removed) isSyncResponse_Message() {}
+
+func (*SyncResponse_Ping) isSyncResponse_Message() {}
+
+// Ping is answered at once by a Pong with the same id.
+type Ping struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Ping) Reset() {
+	*x = Ping{}
+	mi := &file_hawser_v1_machine_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Ping) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Ping) ProtoMessage() {}
+
+func (x *Ping) ProtoReflect() protoreflect.Message {
+	mi := &file_hawser_v1_machine_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Ping.ProtoReflect.Descriptor instead.
+func (*Ping) Descriptor() ([]byte, []int) {
+	return file_hawser_v1_machine_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Ping) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
 
 type Removed struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -558,7 +690,7 @@ type Removed struct {
 
 func (x *Removed) Reset() {
 	*x = Removed{}
-	mi := &file_hawser_v1_machine_proto_msgTypes[6]
+	mi := &file_hawser_v1_machine_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -570,7 +702,7 @@ func (x *Removed) String() string {
 func (*Removed) ProtoMessage() {}
 
 func (x *Removed) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_v1_machine_proto_msgTypes[6]
+	mi := &file_hawser_v1_machine_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -583,7 +715,7 @@ func (x *Removed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Removed.ProtoReflect.Descriptor instead.
 func (*Removed) Descriptor() ([]byte, []int) {
-	return file_hawser_v1_machine_proto_rawDescGZIP(), []int{6}
+	return file_hawser_v1_machine_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Removed) GetReason() string {
@@ -605,7 +737,7 @@ type ReadArtifactRequest struct {
 
 func (x *ReadArtifactRequest) Reset() {
 	*x = ReadArtifactRequest{}
-	mi := &file_hawser_v1_machine_proto_msgTypes[7]
+	mi := &file_hawser_v1_machine_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -617,7 +749,7 @@ func (x *ReadArtifactRequest) String() string {
 func (*ReadArtifactRequest) ProtoMessage() {}
 
 func (x *ReadArtifactRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_v1_machine_proto_msgTypes[7]
+	mi := &file_hawser_v1_machine_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -630,7 +762,7 @@ func (x *ReadArtifactRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadArtifactRequest.ProtoReflect.Descriptor instead.
 func (*ReadArtifactRequest) Descriptor() ([]byte, []int) {
-	return file_hawser_v1_machine_proto_rawDescGZIP(), []int{7}
+	return file_hawser_v1_machine_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ReadArtifactRequest) GetSha256() string {
@@ -657,7 +789,7 @@ type ReadArtifactResponse struct {
 
 func (x *ReadArtifactResponse) Reset() {
 	*x = ReadArtifactResponse{}
-	mi := &file_hawser_v1_machine_proto_msgTypes[8]
+	mi := &file_hawser_v1_machine_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -669,7 +801,7 @@ func (x *ReadArtifactResponse) String() string {
 func (*ReadArtifactResponse) ProtoMessage() {}
 
 func (x *ReadArtifactResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_v1_machine_proto_msgTypes[8]
+	mi := &file_hawser_v1_machine_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -682,7 +814,7 @@ func (x *ReadArtifactResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadArtifactResponse.ProtoReflect.Descriptor instead.
 func (*ReadArtifactResponse) Descriptor() ([]byte, []int) {
-	return file_hawser_v1_machine_proto_rawDescGZIP(), []int{8}
+	return file_hawser_v1_machine_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ReadArtifactResponse) GetData() []byte {
@@ -700,7 +832,7 @@ type LeaveRequest struct {
 
 func (x *LeaveRequest) Reset() {
 	*x = LeaveRequest{}
-	mi := &file_hawser_v1_machine_proto_msgTypes[9]
+	mi := &file_hawser_v1_machine_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -712,7 +844,7 @@ func (x *LeaveRequest) String() string {
 func (*LeaveRequest) ProtoMessage() {}
 
 func (x *LeaveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_v1_machine_proto_msgTypes[9]
+	mi := &file_hawser_v1_machine_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -725,7 +857,7 @@ func (x *LeaveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveRequest.ProtoReflect.Descriptor instead.
 func (*LeaveRequest) Descriptor() ([]byte, []int) {
-	return file_hawser_v1_machine_proto_rawDescGZIP(), []int{9}
+	return file_hawser_v1_machine_proto_rawDescGZIP(), []int{11}
 }
 
 type LeaveResponse struct {
@@ -736,7 +868,7 @@ type LeaveResponse struct {
 
 func (x *LeaveResponse) Reset() {
 	*x = LeaveResponse{}
-	mi := &file_hawser_v1_machine_proto_msgTypes[10]
+	mi := &file_hawser_v1_machine_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -748,7 +880,7 @@ func (x *LeaveResponse) String() string {
 func (*LeaveResponse) ProtoMessage() {}
 
 func (x *LeaveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hawser_v1_machine_proto_msgTypes[10]
+	mi := &file_hawser_v1_machine_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -761,25 +893,29 @@ func (x *LeaveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveResponse.ProtoReflect.Descriptor instead.
 func (*LeaveResponse) Descriptor() ([]byte, []int) {
-	return file_hawser_v1_machine_proto_rawDescGZIP(), []int{10}
+	return file_hawser_v1_machine_proto_rawDescGZIP(), []int{12}
 }
 
 var File_hawser_v1_machine_proto protoreflect.FileDescriptor
 
 const file_hawser_v1_machine_proto_rawDesc = "" +
 	"\n" +
-	"\x17hawser/v1/machine.proto\x12\thawser.v1\x1a\x17hawser/v1/desired.proto\x1a\x1ahawser/v1/enrollment.proto\"o\n" +
+	"\x17hawser/v1/machine.proto\x12\thawser.v1\x1a\x17hawser/v1/desired.proto\x1a\x1ahawser/v1/enrollment.proto\"\x96\x01\n" +
 	"\vSyncRequest\x12(\n" +
 	"\x05hello\x18\x01 \x01(\v2\x10.hawser.v1.HelloH\x00R\x05hello\x12+\n" +
-	"\x06report\x18\x02 \x01(\v2\x11.hawser.v1.ReportH\x00R\x06reportB\t\n" +
-	"\amessage\"\x9f\x01\n" +
+	"\x06report\x18\x02 \x01(\v2\x11.hawser.v1.ReportH\x00R\x06report\x12%\n" +
+	"\x04pong\x18\x03 \x01(\v2\x0f.hawser.v1.PongH\x00R\x04pongB\t\n" +
+	"\amessage\"\xbb\x01\n" +
 	"\x05Hello\x12(\n" +
 	"\x04host\x18\x01 \x01(\v2\x14.hawser.v1.HostFactsR\x04host\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x02 \x01(\tR\n" +
 	"generation\x12!\n" +
 	"\ftoken_expiry\x18\x03 \x01(\x03R\vtokenExpiry\x12)\n" +
-	"\x06report\x18\x04 \x01(\v2\x11.hawser.v1.ReportR\x06report\"\xb7\x03\n" +
+	"\x06report\x18\x04 \x01(\v2\x11.hawser.v1.ReportR\x06report\x12\x1a\n" +
+	"\binstance\x18\x05 \x01(\tR\binstance\"\x16\n" +
+	"\x04Pong\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\xb7\x03\n" +
 	"\x06Report\x12-\n" +
 	"\x12applied_generation\x18\x01 \x01(\tR\x11appliedGeneration\x12+\n" +
 	"\x11failed_generation\x18\x02 \x01(\tR\x10failedGeneration\x124\n" +
@@ -804,12 +940,15 @@ const file_hawser_v1_machine_proto_rawDesc = "" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12!\n" +
 	"\fimage_digest\x18\x02 \x01(\tR\vimageDigest\x12\x12\n" +
 	"\x04slot\x18\x03 \x01(\tR\x04slot\x12\x14\n" +
-	"\x05ready\x18\x04 \x01(\bR\x05ready\"\xa9\x01\n" +
+	"\x05ready\x18\x04 \x01(\bR\x05ready\"\xd0\x01\n" +
 	"\fSyncResponse\x12/\n" +
 	"\x05state\x18\x01 \x01(\v2\x17.hawser.v1.DesiredStateH\x00R\x05state\x12-\n" +
 	"\x05token\x18\x02 \x01(\v2\x15.hawser.v1.IstioTokenH\x00R\x05token\x12.\n" +
-	"\aremoved\x18\x03 \x01(\v2\x12.hawser.v1.RemovedH\x00R\aremovedB\t\n" +
-	"\amessage\"!\n" +
+	"\aremoved\x18\x03 \x01(\v2\x12.hawser.v1.RemovedH\x00R\aremoved\x12%\n" +
+	"\x04ping\x18\x04 \x01(\v2\x0f.hawser.v1.PingH\x00R\x04pingB\t\n" +
+	"\amessage\"\x16\n" +
+	"\x04Ping\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"!\n" +
 	"\aRemoved\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\"E\n" +
 	"\x13ReadArtifactRequest\x12\x16\n" +
@@ -836,44 +975,48 @@ func file_hawser_v1_machine_proto_rawDescGZIP() []byte {
 	return file_hawser_v1_machine_proto_rawDescData
 }
 
-var file_hawser_v1_machine_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_hawser_v1_machine_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_hawser_v1_machine_proto_goTypes = []any{
 	(*SyncRequest)(nil),          // 0: hawser.v1.SyncRequest
 	(*Hello)(nil),                // 1: hawser.v1.Hello
-	(*Report)(nil),               // 2: hawser.v1.Report
-	(*Condition)(nil),            // 3: hawser.v1.Condition
-	(*ProxyStatus)(nil),          // 4: hawser.v1.ProxyStatus
-	(*SyncResponse)(nil),         // 5: hawser.v1.SyncResponse
-	(*Removed)(nil),              // 6: hawser.v1.Removed
-	(*ReadArtifactRequest)(nil),  // 7: hawser.v1.ReadArtifactRequest
-	(*ReadArtifactResponse)(nil), // 8: hawser.v1.ReadArtifactResponse
-	(*LeaveRequest)(nil),         // 9: hawser.v1.LeaveRequest
-	(*LeaveResponse)(nil),        // 10: hawser.v1.LeaveResponse
-	(*HostFacts)(nil),            // 11: hawser.v1.HostFacts
-	(*DesiredState)(nil),         // 12: hawser.v1.DesiredState
-	(*IstioToken)(nil),           // 13: hawser.v1.IstioToken
+	(*Pong)(nil),                 // 2: hawser.v1.Pong
+	(*Report)(nil),               // 3: hawser.v1.Report
+	(*Condition)(nil),            // 4: hawser.v1.Condition
+	(*ProxyStatus)(nil),          // 5: hawser.v1.ProxyStatus
+	(*SyncResponse)(nil),         // 6: hawser.v1.SyncResponse
+	(*Ping)(nil),                 // 7: hawser.v1.Ping
+	(*Removed)(nil),              // 8: hawser.v1.Removed
+	(*ReadArtifactRequest)(nil),  // 9: hawser.v1.ReadArtifactRequest
+	(*ReadArtifactResponse)(nil), // 10: hawser.v1.ReadArtifactResponse
+	(*LeaveRequest)(nil),         // 11: hawser.v1.LeaveRequest
+	(*LeaveResponse)(nil),        // 12: hawser.v1.LeaveResponse
+	(*HostFacts)(nil),            // 13: hawser.v1.HostFacts
+	(*DesiredState)(nil),         // 14: hawser.v1.DesiredState
+	(*IstioToken)(nil),           // 15: hawser.v1.IstioToken
 }
 var file_hawser_v1_machine_proto_depIdxs = []int32{
 	1,  // 0: hawser.v1.SyncRequest.hello:type_name -> hawser.v1.Hello
-	2,  // 1: hawser.v1.SyncRequest.report:type_name -> hawser.v1.Report
-	11, // 2: hawser.v1.Hello.host:type_name -> hawser.v1.HostFacts
-	2,  // 3: hawser.v1.Hello.report:type_name -> hawser.v1.Report
-	3,  // 4: hawser.v1.Report.conditions:type_name -> hawser.v1.Condition
-	4,  // 5: hawser.v1.Report.proxy:type_name -> hawser.v1.ProxyStatus
-	12, // 6: hawser.v1.SyncResponse.state:type_name -> hawser.v1.DesiredState
-	13, // 7: hawser.v1.SyncResponse.token:type_name -> hawser.v1.IstioToken
-	6,  // 8: hawser.v1.SyncResponse.removed:type_name -> hawser.v1.Removed
-	0,  // 9: hawser.v1.MachineService.Sync:input_type -> hawser.v1.SyncRequest
-	7,  // 10: hawser.v1.MachineService.ReadArtifact:input_type -> hawser.v1.ReadArtifactRequest
-	9,  // 11: hawser.v1.MachineService.Leave:input_type -> hawser.v1.LeaveRequest
-	5,  // 12: hawser.v1.MachineService.Sync:output_type -> hawser.v1.SyncResponse
-	8,  // 13: hawser.v1.MachineService.ReadArtifact:output_type -> hawser.v1.ReadArtifactResponse
-	10, // 14: hawser.v1.MachineService.Leave:output_type -> hawser.v1.LeaveResponse
-	12, // [12:15] is the sub-list for method output_type
-	9,  // [9:12] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	3,  // 1: hawser.v1.SyncRequest.report:type_name -> hawser.v1.Report
+	2,  // 2: hawser.v1.SyncRequest.pong:type_name -> hawser.v1.Pong
+	13, // 3: hawser.v1.Hello.host:type_name -> hawser.v1.HostFacts
+	3,  // 4: hawser.v1.Hello.report:type_name -> hawser.v1.Report
+	4,  // 5: hawser.v1.Report.conditions:type_name -> hawser.v1.Condition
+	5,  // 6: hawser.v1.Report.proxy:type_name -> hawser.v1.ProxyStatus
+	14, // 7: hawser.v1.SyncResponse.state:type_name -> hawser.v1.DesiredState
+	15, // 8: hawser.v1.SyncResponse.token:type_name -> hawser.v1.IstioToken
+	8,  // 9: hawser.v1.SyncResponse.removed:type_name -> hawser.v1.Removed
+	7,  // 10: hawser.v1.SyncResponse.ping:type_name -> hawser.v1.Ping
+	0,  // 11: hawser.v1.MachineService.Sync:input_type -> hawser.v1.SyncRequest
+	9,  // 12: hawser.v1.MachineService.ReadArtifact:input_type -> hawser.v1.ReadArtifactRequest
+	11, // 13: hawser.v1.MachineService.Leave:input_type -> hawser.v1.LeaveRequest
+	6,  // 14: hawser.v1.MachineService.Sync:output_type -> hawser.v1.SyncResponse
+	10, // 15: hawser.v1.MachineService.ReadArtifact:output_type -> hawser.v1.ReadArtifactResponse
+	12, // 16: hawser.v1.MachineService.Leave:output_type -> hawser.v1.LeaveResponse
+	14, // [14:17] is the sub-list for method output_type
+	11, // [11:14] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_hawser_v1_machine_proto_init() }
@@ -886,11 +1029,13 @@ func file_hawser_v1_machine_proto_init() {
 	file_hawser_v1_machine_proto_msgTypes[0].OneofWrappers = []any{
 		(*SyncRequest_Hello)(nil),
 		(*SyncRequest_Report)(nil),
+		(*SyncRequest_Pong)(nil),
 	}
-	file_hawser_v1_machine_proto_msgTypes[5].OneofWrappers = []any{
+	file_hawser_v1_machine_proto_msgTypes[6].OneofWrappers = []any{
 		(*SyncResponse_State)(nil),
 		(*SyncResponse_Token)(nil),
 		(*SyncResponse_Removed)(nil),
+		(*SyncResponse_Ping)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -898,7 +1043,7 @@ func file_hawser_v1_machine_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hawser_v1_machine_proto_rawDesc), len(file_hawser_v1_machine_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

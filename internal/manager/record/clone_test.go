@@ -1,0 +1,93 @@
+package record_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/hawser-io/hawser/internal/manager/facts"
+	"github.com/hawser-io/hawser/internal/manager/record"
+)
+
+const challenge = "hawser.io/challenge"
+
+func (w *world) caller() facts.Machine {
+	return facts.Machine{NamespacedName: w.machine, UID: types.UID(w.uid), Group: "ratings"}
+}
+
+// looking has a replica look at the machine as a watch of its object would, until the returned function is called.
+func (w *world) looking(r *record.Recorder) (end func()) {
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		ticker := time.NewTicker(10 * time.Millisecond)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-ticker.C:
+				r.Look(w.machine)
+			}
+		}
+	}()
+	return func() { close(done); <-ended }
+}
+
+func TestAnotherReplicaTellsWhetherItsHostIsThere(t *testing.T) {
+	for name, c := range map[string]struct {
+		instance string
+		ask      func(answered func())
+		lost     bool
+		there    bool
+		at, most time.Duration
+	}{
+		"answers":         {instance: "one", ask: func(answered func()) { go answered() }, there: true, most: time.Second},
+		"is-silent":       {instance: "one", ask: func(func()) {}, at: 3 * time.Second, most: 3 * time.Second},
+		"is-lost":         {instance: "one", ask: func(func()) {}, lost: true, most: time.Second},
+		"is-itself":       {instance: "other", ask: func(func()) { t.Error("asked") }},
+		"knows-no-answer": {ask: func(func()) { t.Error("asked") }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				first, second := w.replica("pod-0"), w.replica("pod-1")
+				entry := w.connect(first, record.SessionID(c.instance), func(s *record.Session) { s.Ask = c.ask })
+				if c.lost {
+					entry.Close()
+				}
+				end := w.looking(first)
+				w.api.takeWrites()
+				began := time.Now()
+				address, there := second.Elsewhere(w.Context(), w.caller(), "other")
+				took := time.Since(began)
+				end()
+				if there != c.there || there && address != "172.31.0.11" {
+					t.Errorf("there %v at %q", there, address)
+				}
+				if took < c.at || took > c.most {
+					t.Errorf("it took %s", took)
+				}
+				if left, ok := w.object().Annotations[challenge]; ok {
+					t.Errorf("left behind: %q", left)
+				}
+				if n := w.api.takeWrites(); n > 3 || c.most == 0 && n > 0 {
+					t.Errorf("%d writes", n)
+				}
+				if !c.lost && !strings.Contains(w.api.String(), "on pod-0") {
+					t.Errorf("the first host's stream is not the machine's any more:\n%s", w.api)
+				}
+			})
+		})
+	}
+}
+
+func TestACloneIsToldOf(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.replica("pod-0").Cloned(w.Context(), w.caller(), "172.31.0.66")
+		if got := strings.Join(w.api.events, "\n"); !strings.Contains(got, "Cloned") || !strings.Contains(got, "172.31.0.66") {
+			t.Errorf("events:\n%s", got)
+		}
+	})
+}
