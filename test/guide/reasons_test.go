@@ -25,7 +25,7 @@ func pages() []page {
 	return []page{
 		{
 			file:    "conditions.md",
-			sources: []string{"internal/agent/report/conditions.go", "internal/manager/record/*.go", "internal/manager/facts/problem.go"},
+			sources: []string{"internal/agent/damaged.go", "internal/agent/report/conditions.go", "internal/manager/record/*.go", "internal/manager/facts/problem.go"},
 			others:  []string{"True", "False", "Unknown", "Record", "Not", "Machine", "Pod"},
 		},
 		{
