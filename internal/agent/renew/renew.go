@@ -75,7 +75,7 @@ func (r *Renewer) Run(ctx context.Context) error {
 		if err == nil {
 			r.log.Info("renewed the agent's certificate", "expiry", identity.Leaf().NotAfter)
 			r.renewed(identity)
-			due, pause = halfLife(identity.Leaf()), shortestPause
+			due, pause = r.next(identity.Leaf(), time.Now()), shortestPause
 			continue
 		}
 		if ctx.Err() != nil {
@@ -104,6 +104,19 @@ func (r *Renewer) renew(ctx context.Context) (*store.Identity, error) {
 		return nil, fmt.Errorf("keep the renewed certificate: %w", err)
 	}
 	return r.keeper.Identity()
+}
+
+// next is when a certificate that came just now is to be renewed. One that is not in the first half of its life by this host's clock comes from a
+// manager with another clock, and one of the two is wrong: the manager takes the certificate all the same, as it goes by its own. To go by this
+// host's would be to ask without a pause, or never.
+func (r *Renewer) next(certificate *x509.Certificate, now time.Time) time.Time {
+	due := halfLife(certificate)
+	if !now.Before(certificate.NotBefore) && now.Before(due) {
+		return due
+	}
+	r.log.Warn("this host's clock and the manager's differ: set the clock (`timedatectl set-ntp true`)",
+		"now", now.UTC().Format(time.RFC3339), "certificate_from", certificate.NotBefore.Format(time.RFC3339), "certificate_until", certificate.NotAfter.Format(time.RFC3339))
+	return now.Add(due.Sub(certificate.NotBefore))
 }
 
 // halfLife is when the certificate is to be renewed: half of its life, up to a tenth later or earlier, so that machines

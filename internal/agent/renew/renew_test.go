@@ -21,9 +21,11 @@ import (
 
 // fakeManager signs with a key of its own for a day, unless it is away.
 type fakeManager struct {
-	mutex  sync.Mutex
-	key    *ecdsa.PrivateKey
-	away   bool
+	mutex sync.Mutex
+	key   *ecdsa.PrivateKey
+	away  bool
+	// ahead is how far its clock is ahead of the machine's.
+	ahead  time.Duration
 	asked  []time.Time
 	signed int64
 }
@@ -60,7 +62,7 @@ func (m *fakeManager) goAway(away bool) {
 
 func (m *fakeManager) sign(public any) []byte {
 	m.signed++
-	template := &x509.Certificate{SerialNumber: big.NewInt(m.signed), NotBefore: time.Now(), NotAfter: time.Now().Add(24 * time.Hour)}
+	template := &x509.Certificate{SerialNumber: big.NewInt(m.signed), NotBefore: time.Now().Add(m.ahead), NotAfter: time.Now().Add(m.ahead + 24*time.Hour)}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, public, m.key)
 	if err != nil {
 		panic(err)
@@ -86,18 +88,9 @@ func TestRenewsAtHalfLifeAndAfterAnOutage(t *testing.T) {
 	directory := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		manager, kept := &fakeManager{key: key}, store.New(directory)
-		if err := kept.Prepare(); err != nil {
+		if _, err := first(kept, manager); err != nil {
 			t.Fatal(err)
 		}
-		own, err := kept.Key()
-		if err != nil {
-			t.Fatal(err)
-		}
-		first := [][]byte{manager.sign(&own.PublicKey)}
-		if err := errors.Join(kept.KeepCertificates(first, first), kept.KeepEnrollment(store.Enrollment{Namespace: "shop", Name: "vm-1"})); err != nil {
-			t.Fatal(err)
-		}
-
 		start, told, done := time.Now(), []int64{}, make(chan error)
 		ctx, cancel := context.WithCancel(t.Context())
 		renewer := New(kept, manager, func(i *store.Identity) { told = append(told, i.Leaf().SerialNumber.Int64()) }, slog.New(slog.DiscardHandler))
@@ -132,4 +125,56 @@ func TestRenewsAtHalfLifeAndAfterAnOutage(t *testing.T) {
 			t.Errorf("certificates in use: %v, want 1, 2, 3", told)
 		}
 	})
+}
+
+// A clock that is wrong by a day makes each fresh certificate look expired, or not valid yet. It is kept, and renewed in its time.
+func TestAWrongClockNeitherAsksAllTheTimeNorNever(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, ahead := range map[string]time.Duration{"a-day-ahead": 24 * time.Hour, "a-day-back": -24 * time.Hour, "a-year-back": -365 * 24 * time.Hour, "right": 0} {
+		t.Run(name, func(t *testing.T) {
+			directory := t.TempDir()
+			synctest.Test(t, func(t *testing.T) {
+				manager, kept := &fakeManager{key: key, ahead: ahead}, store.New(directory)
+				own, err := first(kept, manager)
+				if err != nil {
+					t.Fatal(err)
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				done := make(chan error)
+				go func() {
+					done <- New(kept, manager, func(*store.Identity) {}, slog.New(slog.DiscardHandler)).Run(ctx)
+				}()
+				// The manager says so once it takes the first one no more.
+				time.Sleep(3 * 24 * time.Hour)
+				synctest.Wait()
+				cancel()
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+				if n := len(manager.state()); n < 4 || n > 8 {
+					t.Errorf("asked %d times in three days", n)
+				}
+				identity, err := kept.Identity()
+				if err != nil || !own.Equal(identity.Key) || identity.Leaf().SerialNumber.Int64() != manager.signed {
+					t.Errorf("identity %v, %v after %d certificates", identity, err, manager.signed)
+				}
+			})
+		})
+	}
+}
+
+// first keeps an identity of the manager's.
+func first(kept *store.Store, manager *fakeManager) (*ecdsa.PrivateKey, error) {
+	if err := kept.Prepare(); err != nil {
+		return nil, err
+	}
+	own, err := kept.Key()
+	if err != nil {
+		return nil, err
+	}
+	chain := [][]byte{manager.sign(&own.PublicKey)}
+	return own, errors.Join(kept.KeepCertificates(chain, chain), kept.KeepEnrollment(store.Enrollment{Namespace: "shop", Name: "vm-1"}))
 }
