@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
+	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
 	"github.com/hawser-io/hawser/internal/agent/local"
 	"github.com/hawser-io/hawser/internal/agent/report"
 	"github.com/hawser-io/hawser/internal/golden"
@@ -15,14 +16,13 @@ import (
 
 var began = time.Date(2026, 9, 1, 8, 0, 0, 500e6, time.UTC)
 
-// statusOf is a status as the running agent makes it of facts.
+// statusOf is a status of a few conditions, whatever others there are by now.
 func statusOf(facts report.Facts) local.Status {
-	board := report.NewBoard()
-	board.Update(func(f *report.Facts) { *f = facts })
-	status := local.Describe(board.Facts(), board.Report())
-	for i := range status.Conditions {
-		status.Conditions[i].LastTransition = began
-	}
+	status := local.Describe(facts, &hawserv1.Report{Healthy: facts.Proxy.Ready, Conditions: []*hawserv1.Condition{
+		{Type: "ConfigCurrent", Status: "True", LastTransition: began.Unix()},
+		{Type: "ProxyReady", Status: "False", LastTransition: began.Unix()},
+		{Type: "IdentityValid", Status: "Unknown", LastTransition: began.Unix()},
+	}})
 	status.Agent, status.Started = "0.1.0", began
 	status.Machine = local.Machine{Namespace: "shop", Name: "vm-1", Group: "ratings", UID: "u-1"}
 	return status
