@@ -26,7 +26,7 @@ func (h *Host) Apply(ctx context.Context, step plan.Step) error {
 	h.files.Step("step: " + step.String())
 	switch s := step.(type) {
 	case plan.CreateAccount:
-		return h.users.Create(ctx)
+		return h.tree.Explain(h.users.Create(ctx), accountDatabases()...)
 	case plan.MakeDirectory:
 		return h.tree.MakeDirectory(s.Path, s.Mode, file.Number(s.Owner))
 	case plan.WriteFile:
@@ -36,7 +36,9 @@ func (h *Host) Apply(ctx context.Context, step plan.Step) error {
 	case plan.InstallVersion:
 		return h.install(ctx, s)
 	case plan.RemoveVersion:
-		return h.versions.Remove(s.Digest)
+		return h.tree.Insist(plan.VersionsDirectory, func() error { return h.versions.Remove(s.Digest) })
+	case plan.Unmask:
+		return h.tree.Remove(s.Path)
 	default:
 		return h.applyService(ctx, step)
 	}
@@ -93,7 +95,7 @@ func (h *Host) install(ctx context.Context, s plan.InstallVersion) error {
 	if have := glibc.Version(h.options.Root); s.MinGlibc != "" && glibc.Older(have, s.MinGlibc) {
 		return &GlibcError{Have: have, Need: s.MinGlibc}
 	}
-	return h.versions.Install(ctx, s.Digest, s.Files)
+	return h.tree.Insist(plan.VersionsDirectory, func() error { return h.versions.Install(ctx, s.Digest, s.Files) })
 }
 
 const portSSH = 22

@@ -35,9 +35,13 @@ func TestFacts(t *testing.T) {
 		check  func(f preflight.Facts) bool
 	}{
 		{name: "ordinary", check: func(f preflight.Facts) bool {
-			return !f.Systemd && !f.UnitTemplate && f.AccountName == "" && f.AccountNumber == -1 && f.GroupNumber == -1 && f.FreeBytes > 0 &&
+			return !f.Systemd && f.UnitTemplate && f.AccountName == "" && f.AccountNumber == -1 && f.GroupNumber == -1 && f.FreeBytes > 0 &&
 				f.Glibc == "" && f.Resolver == "plain" && len(f.Listeners) == 0 && len(f.Istio) == 0 && len(f.ReadOnly) == 0 && f.RulesDenied == ""
 		}},
+		{name: "no unit template", before: func(m *fakeMachine, _ *Host) error {
+			m.remove("/usr/lib/systemd/system/hawser-proxy@.service")
+			return nil
+		}, check: func(f preflight.Facts) bool { return !f.UnitTemplate }},
 		{name: "unit template", files: []worldFile{text("/etc/systemd/system/hawser-proxy@.service", "")}, check: func(f preflight.Facts) bool { return f.UnitTemplate }},
 		{name: "number taken", files: []worldFile{text("/etc/passwd", "postgres:x:1337:1337::/:/bin/sh\n"), text("/etc/group", "db:x:1337:\n")}, check: func(f preflight.Facts) bool {
 			return f.AccountName == "postgres" && f.GroupName == "db" && f.AccountNumber == -1

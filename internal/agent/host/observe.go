@@ -130,6 +130,10 @@ func (h *Host) observeUnits(ctx context.Context, _ *hawserv1.DesiredState, seen 
 		seen.UnitsStale = seen.UnitsStale || state.Stale
 	}
 	seen.Interception.Armed = states[interception.SwitchUnit].Active
+	seen.UnitMissing = !slices.ContainsFunc(plan.UnitTemplates(), func(path string) bool {
+		file, err := h.tree.Read(path)
+		return err == nil && !plan.IsMask(file)
+	})
 	return nil
 }
 

@@ -26,6 +26,11 @@ func (h *Host) Record(ctx context.Context, steps ...plan.Step) error {
 	return h.ledger.Record(records...)
 }
 
+// accountDatabases are what tools for users change.
+func accountDatabases() []string {
+	return []string{"/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"}
+}
+
 // accountFiles are the copies that tools for users make of what they change (useradd(8), systemd-sysusers(8)).
 func accountFiles() []string {
 	return []string{"/etc/passwd-", "/etc/group-", "/etc/shadow-", "/etc/gshadow-"}

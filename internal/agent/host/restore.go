@@ -32,7 +32,7 @@ func (h *Host) Restore(ctx context.Context) error {
 	var failures []error
 	units := false
 	for _, record := range records {
-		units = units || record.Kind == ledger.Unit || strings.HasPrefix(record.Name, plan.UnitsDirectory)
+		units = units || record.Kind == ledger.Unit || strings.HasPrefix(record.Name, plan.UnitsDirectory) || record.Name == plan.RuntimeUnit
 		h.files.Step("undo: " + string(record.Kind) + " " + record.Name)
 		if err := h.undo(ctx, record); err != nil {
 			h.log.Error("the host could not be put back", "kind", string(record.Kind), "name", record.Name, "error", err)

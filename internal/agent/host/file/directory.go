@@ -13,6 +13,10 @@ import (
 
 // MakeDirectory makes a directory and its parents, or gives an existing one its mode and owner. What else is at path is removed.
 func (t *Tree) MakeDirectory(path string, mode fs.FileMode, id ID) error {
+	return t.Insist(path, func() error { return t.makeDirectory(path, mode, id) })
+}
+
+func (t *Tree) makeDirectory(path string, mode fs.FileMode, id ID) error {
 	at := t.Path(path)
 	info, err := os.Lstat(at)
 	if err == nil && !info.IsDir() {
@@ -59,8 +63,11 @@ func (t *Tree) remove(path string, remove func(string) error) error {
 	if _, err := os.Lstat(at); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	t.files.Step("remove " + path)
-	if err := remove(at); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	err := t.Insist(path, func() error {
+		t.files.Step("remove " + path)
+		return remove(at)
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	// What reappears after a power cut would be remembered by nobody.

@@ -10,8 +10,26 @@ import (
 	"github.com/hawser-io/hawser/internal/agent/atomicfile"
 )
 
-// Write replaces a file atomically; it is on the disk when Write returns.
+// Write replaces a file of Hawser's atomically; it is on the disk when Write returns. A directory in its place is removed.
 func (t *Tree) Write(path string, content []byte, mode fs.FileMode, id ID) error {
+	return t.Insist(path, func() error {
+		if err := t.makeWay(path); err != nil {
+			return fmt.Errorf("write %s: %w", path, err)
+		}
+		return t.replace(path, content, mode, id)
+	})
+}
+
+// makeWay removes a directory: neither a file nor a link can replace one.
+func (t *Tree) makeWay(path string) error {
+	if info, err := os.Lstat(t.Path(path)); err != nil || !info.IsDir() {
+		return nil
+	}
+	t.files.Step("remove directory " + path)
+	return os.RemoveAll(t.Path(path))
+}
+
+func (t *Tree) replace(path string, content []byte, mode fs.FileMode, id ID) error {
 	if err := t.Clear(path); err != nil {
 		return err
 	}
@@ -35,7 +53,7 @@ func (t *Tree) Edit(path string, content []byte) error {
 	if info, err := os.Stat(t.Path(path)); err == nil {
 		mode, id = Permissions(info.Mode()), t.owners.Of(t.Path(path), info)
 	}
-	err = t.Write(path, content, mode, id)
+	err = t.Explain(t.replace(path, content, mode, id), path)
 	if errors.Is(err, syscall.EBUSY) || errors.Is(err, syscall.EXDEV) {
 		// A file that is mounted, as container managers do with /etc/hosts, cannot be replaced, only written.
 		return t.overwrite(path, content)
@@ -55,15 +73,13 @@ func (t *Tree) overwrite(path string, content []byte) error {
 
 // Link makes or replaces a symbolic link atomically. A directory in its place is removed.
 func (t *Tree) Link(path, target string, id ID) error {
-	if err := t.Clear(path); err != nil {
-		return err
-	}
-	at := t.Path(path)
-	if info, err := os.Lstat(at); err == nil && info.IsDir() {
-		t.files.Step("remove directory " + path)
-		if err := os.RemoveAll(at); err != nil {
+	return t.Insist(path, func() error {
+		if err := t.Clear(path); err != nil {
+			return err
+		}
+		if err := t.makeWay(path); err != nil {
 			return fmt.Errorf("link %s: %w", path, err)
 		}
-	}
-	return t.files.Link(at, target, func(link string) error { return t.owners.GiveLink(link, id) })
+		return t.files.Link(t.Path(path), target, func(link string) error { return t.owners.GiveLink(link, id) })
+	})
 }
