@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -11,7 +10,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
-	"strconv"
 	"strings"
 	"time"
 
@@ -221,36 +219,4 @@ func snapshot(ts *testscript.TestScript, neg bool, args []string) {
 	out, err := quietly(ts, "hawser-lab", []string{"vm", "exec", args[0], "--", "sh", "-c", script})
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(out), 0o600))
-}
-
-// load counts what the demo's load generator saw fail between `load start` and `load end MAX`.
-func load(ts *testscript.TestScript, neg bool, args []string) {
-	switch {
-	case !neg && len(args) == 1 && args[0] == "start":
-		ts.Setenv("LOAD_START", strconv.FormatInt(loadFailures(ts), 10))
-	case !neg && len(args) == 2 && args[0] == "end":
-		before, err := strconv.ParseInt(ts.Getenv("LOAD_START"), 10, 64)
-		ts.Check(err)
-		limit, err := strconv.ParseInt(args[1], 10, 64)
-		ts.Check(err)
-		if failed := loadFailures(ts) - before; failed < 0 || failed > limit {
-			ts.Fatalf("the load generator saw %d failed requests, at most %d are allowed (below 0: it was restarted)", failed, limit)
-		}
-	default:
-		ts.Fatalf("usage: load start | load end MAX")
-	}
-}
-
-// loadFailures asks the load generator how many of its requests failed since it started.
-func loadFailures(ts *testscript.TestScript) int64 {
-	name, argv := commands()["from"](ts, []string{"shop/loadgen", "http://localhost:9080/stats"})
-	ts.Check(ts.Exec(name, argv...))
-	var stats struct {
-		Failures *int64 `json:"failures"`
-	}
-	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &stats))
-	if stats.Failures == nil {
-		ts.Fatalf("the load generator did not count failures: %s", ts.ReadFile("stdout"))
-	}
-	return *stats.Failures
 }
