@@ -24,9 +24,11 @@ type page struct {
 func pages() []page {
 	return []page{
 		{
-			file:    "conditions.md",
-			sources: []string{"internal/agent/damaged.go", "internal/agent/report/conditions.go", "internal/manager/record/*.go", "internal/manager/facts/problem.go"},
-			others:  []string{"True", "False", "Unknown", "Record", "Not", "Machine", "Pod"},
+			file: "conditions.md",
+			sources: []string{
+				"internal/agent/damaged.go", "internal/agent/steps.go", "internal/agent/report/*.go", "internal/manager/record/*.go", "internal/manager/facts/problem.go",
+			},
+			others: []string{"True", "False", "Unknown", "Record", "Not", "Machine", "Pod"},
 		},
 		{
 			file:    "troubleshooting.md",
@@ -71,7 +73,7 @@ func TestEveryReasonIsExplained(t *testing.T) {
 
 // conditionType: the page on conditions explains the types, too, some of which are no reason.
 func conditionType(name string) bool {
-	return slices.Contains([]string{"Connected", "ConfigCurrent", "ProxyReady", "IdentityValid", "Intercepting", "Healthy", "Ready"}, name)
+	return slices.Contains([]string{"Connected", "ConfigCurrent", "ProxyReady", "IdentityValid", "Intercepting", "Drifted", "Healthy", "Ready"}, name)
 }
 
 // reasons notes all string literals of one CamelCase word, and where they are.
