@@ -185,9 +185,11 @@ func (p *parts) server(ctx context.Context) (*grpc.Server, error) {
 		Hub: p.hub, Facts: p.source.Facts, Callers: callers, Tokens: p.minter, Remove: p.recorder.Remove,
 		OpenFile: func(sha256 string) (publish.File, error) { return p.store.Open(sha256) },
 		Open:     func(session record.Session) publish.Record { return p.recorder.Open(session) },
-		Cloned:   p.recorder.Cloned,
-		Elsewhere: func(ctx context.Context, machine facts.Machine, instance string) *publish.Rival {
-			if address, there := p.recorder.Elsewhere(ctx, machine, instance); there {
+		Cloned: func(ctx context.Context, machine facts.Machine, hello *hawserv1.Hello) {
+			p.recorder.Cloned(ctx, machine, hello.GetInstance(), hello.GetHost())
+		},
+		Elsewhere: func(ctx context.Context, machine facts.Machine, hello *hawserv1.Hello) *publish.Rival {
+			if address, there := p.recorder.Elsewhere(ctx, machine, hello.GetInstance(), hello.GetHost().GetBootId()); there {
 				return &publish.Rival{Address: address}
 			}
 			return nil

@@ -23,17 +23,17 @@ type Rival struct {
 }
 
 // alone refuses a host if the machine's stream is another host's, and that one is there. A stream may look alive for a while after its link was
-// cut or its host was reset: only an answer counts. instance is the agent's, empty for a call that no stream goes with.
-func (s *Service) alone(ctx context.Context, machine facts.Machine, instance, address string) error {
-	rival := s.Hub.rival(ctx, machine.NamespacedName, instance)
+// cut or its host was reset: only an answer counts. hello is the agent's, nil for a call that no stream goes with.
+func (s *Service) alone(ctx context.Context, machine facts.Machine, hello *hawserv1.Hello) error {
+	rival := s.Hub.rival(ctx, machine.NamespacedName, hello.GetInstance())
 	if rival == nil {
-		rival = s.Elsewhere(ctx, machine, instance)
+		rival = s.Elsewhere(ctx, machine, hello)
 	}
 	if rival == nil {
 		return nil
 	}
-	s.Cloned(ctx, machine, address)
-	s.Logger.Warn("clone refused", "machine", machine.String(), "address", address, "first", rival.Address)
+	s.Cloned(ctx, machine, hello)
+	s.Logger.Warn("clone refused", "machine", machine.String(), "address", firstAddress(hello.GetHost()), "first", rival.Address)
 	return refusal.New(refusal.Cloned, "machine", machine.NamespacedName, "address", rival.Address)
 }
 

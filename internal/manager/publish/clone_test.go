@@ -1,7 +1,9 @@
 package publish_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -61,7 +63,7 @@ func TestACloneIsRefusedWhileTheFirstHostIsThere(t *testing.T) {
 			t.Fatalf("the clone got %v", err)
 		}
 	}
-	if got := w.clones(); !slices.Equal(got, []string{"shop/vm-1 at 172.31.0.66", "shop/vm-1 at 172.31.0.66"}) {
+	if got := w.clones(); !slices.Equal(got, []string{`shop/vm-1 at ["172.31.0.66"]`, `shop/vm-1 at ["172.31.0.66"]`}) {
 		t.Errorf("told of %q", got)
 	}
 	if _, err := w.dial(certificate).Leave(w.context(), &hawserv1.LeaveRequest{}); !errors.Is(asRefusal(err), refusal.Cloned) {
@@ -130,8 +132,8 @@ func (w *world) clones() []string {
 }
 
 // told is what the world keeps of clones.
-func (w *world) told(machine facts.Machine, address string) {
+func (w *world) told(_ context.Context, machine facts.Machine, hello *hawserv1.Hello) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.cloned = append(w.cloned, machine.String()+" at "+address)
+	w.cloned = append(w.cloned, fmt.Sprintf("%s at %q", machine, hello.GetHost().GetAddresses()))
 }

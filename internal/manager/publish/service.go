@@ -57,10 +57,10 @@ type Options struct {
 	Open func(record.Session) Record
 	// Remove takes a machine out of the mesh for good.
 	Remove func(context.Context, facts.Machine) error
-	// Elsewhere returns the host that has the machine's stream to another replica, if it is not of this instance and is there.
-	Elsewhere func(ctx context.Context, machine facts.Machine, instance string) *Rival
-	// Cloned tells the machine's owner that a host at the address was refused, as it is a copy of the machine.
-	Cloned func(ctx context.Context, machine facts.Machine, address string)
+	// Elsewhere returns the host that has the machine's stream to another replica, if it is not the one that says hello and is there.
+	Elsewhere func(ctx context.Context, machine facts.Machine, hello *hawserv1.Hello) *Rival
+	// Cloned tells the machine's owner that the host that says hello was refused, as it is a copy of the machine.
+	Cloned func(ctx context.Context, machine facts.Machine, hello *hawserv1.Hello)
 	Now    func() time.Time
 	Logger *slog.Logger
 	// Version of the manager.
@@ -94,10 +94,10 @@ func NewService(options Options) *Service {
 		m.Bytes = func(int) {}
 	}
 	if options.Elsewhere == nil {
-		options.Elsewhere = func(context.Context, facts.Machine, string) *Rival { return nil }
+		options.Elsewhere = func(context.Context, facts.Machine, *hawserv1.Hello) *Rival { return nil }
 	}
 	if options.Cloned == nil {
-		options.Cloned = func(context.Context, facts.Machine, string) {}
+		options.Cloned = func(context.Context, facts.Machine, *hawserv1.Hello) {}
 	}
 	return &Service{Options: options}
 }
@@ -109,7 +109,7 @@ func (s *Service) Leave(ctx context.Context, _ *hawserv1.LeaveRequest) (*hawserv
 	if err != nil {
 		return nil, err
 	}
-	if err := s.alone(ctx, machine, "", ""); err != nil {
+	if err := s.alone(ctx, machine, nil); err != nil {
 		return nil, err
 	}
 	if err := s.Remove(ctx, machine); err != nil {

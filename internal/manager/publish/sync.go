@@ -33,11 +33,10 @@ func (s *Service) Sync(stream syncStream) error {
 	if refused != nil {
 		return ending(dismiss(stream, refused))
 	}
-	address := firstAddress(hello.GetHost())
-	if err := s.alone(stream.Context(), machine, hello.GetInstance(), address); err != nil {
+	if err := s.alone(stream.Context(), machine, hello); err != nil {
 		return err
 	}
-	session := newSession(machine.NamespacedName, hello.GetInstance(), address)
+	session := newSession(machine.NamespacedName, hello.GetInstance(), firstAddress(hello.GetHost()))
 	var book Record
 	if err := s.Hub.enter(session, func() {
 		book = s.Open(record.Session{

@@ -97,7 +97,7 @@ func (w *world) serve() {
 	service := publish.NewService(publish.Options{
 		Hub: w.hub, Facts: w.snapshot, Callers: caller.NewChecker(w.snapshot, w, time.Now), Tokens: w,
 		OpenFile: w.open, Open: w.book.open, Remove: w.remove, Elsewhere: w.heldElsewhere,
-		Cloned: func(_ context.Context, machine facts.Machine, address string) { w.told(machine, address) }, Now: time.Now, Version: "0.1.0", Logger: slog.New(slog.NewJSONHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Cloned: w.told, Now: time.Now, Version: "0.1.0", Logger: slog.New(slog.NewJSONHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	server := publish.NewServer(ca.NewServing(w.authority).Config())
 	hawserv1.RegisterMachineServiceServer(server, service)
@@ -179,7 +179,7 @@ func (w *world) remove(_ context.Context, machine facts.Machine) error {
 	return nil
 }
 
-func (w *world) heldElsewhere(_ context.Context, machine facts.Machine, _ string) *publish.Rival {
+func (w *world) heldElsewhere(_ context.Context, machine facts.Machine, _ *hawserv1.Hello) *publish.Rival {
 	if address, ok := w.elsewhere[machine.Name]; ok {
 		return &publish.Rival{Address: address}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 
+	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
 	"github.com/hawser-io/hawser/api/v1alpha1"
 	"github.com/hawser-io/hawser/internal/manager/facts"
 )
@@ -22,6 +24,13 @@ const (
 	answered            = " answered"
 	gone                = " gone"
 )
+
+// AnnotationClones names the hosts that were refused as clones, by boot ID or, where that is the machine's own, by instance, separated by
+// spaces. They stay refused while the machine is away for a moment: else its copy would be there first when it comes back.
+const AnnotationClones = "hawser.io/clones"
+
+// maxClones bounds that list; the oldest fall out.
+const maxClones = 16
 
 const (
 	// challengePatience is how long the other replica and its agent may take, challengeLook how often is looked.
@@ -50,24 +59,38 @@ func instanceOf(session string) string {
 }
 
 // Elsewhere reports whether the machine's stream to another replica is of another instance of the agent than this one, and that one is there;
-// and its address. It asks by way of the Machine object, which all replicas see. If the API server does not answer nobody is taken for a clone.
-func (r *Recorder) Elsewhere(ctx context.Context, machine facts.Machine, instance string) (address string, there bool) {
+// and its address. It asks by way of the Machine object, which all replicas see. A host that was refused before is not asked for. If the API
+// server does not answer nobody is taken for a clone.
+func (r *Recorder) Elsewhere(ctx context.Context, machine facts.Machine, instance, bootID string) (address string, there bool) {
 	ctx, cancel := context.WithTimeout(ctx, challengePatience)
 	defer cancel()
-	object, err := r.liveMachine(ctx, machine.NamespacedName, machine.UID)
-	if err == nil && r.heldElsewhere(object, instance) {
-		there, err = r.challenge(ctx, machine)
-		address = object.Status.Address
+	// Nearly all calls are of agents that come back: they cost no call of the API server.
+	var object v1alpha1.Machine
+	err := r.Cached.Get(ctx, machine.NamespacedName, &object)
+	switch {
+	case err != nil, object.UID != machine.UID:
+		// It joined a moment ago.
+		return "", false
+	case refusedBefore(&object, instance, bootID):
+		return object.Status.Address, true
+	case !r.heldElsewhere(&object, instance):
+		return "", false
 	}
-	if err != nil {
+	if there, err = r.challenge(ctx, machine); err != nil {
 		r.Logger.Warn("could not ask for another host of the machine", "machine", machine.String(), "error", err)
 	}
-	return address, there
+	return object.Status.Address, there
+}
+
+func refusedBefore(machine *v1alpha1.Machine, instance, bootID string) bool {
+	return slices.ContainsFunc(strings.Fields(machine.Annotations[AnnotationClones]), func(mark string) bool {
+		return mark == instance || mark == bootID
+	})
 }
 
 // heldElsewhere: agents that name no instance cannot be asked, and an agent that comes back has no rival in itself.
 func (r *Recorder) heldElsewhere(machine *v1alpha1.Machine, instance string) bool {
-	if machine == nil || machine.Status.Connection == nil || machine.Status.Connection.Manager == r.Pod {
+	if machine.Status.Connection == nil || machine.Status.Connection.Manager == r.Pod {
 		return false
 	}
 	other := instanceOf(machine.Status.Connection.Session)
@@ -77,14 +100,14 @@ func (r *Recorder) heldElsewhere(machine *v1alpha1.Machine, instance string) boo
 // challenge returns whether the other replica's agent has answered before ctx ended.
 func (r *Recorder) challenge(ctx context.Context, machine facts.Machine) (met bool, err error) {
 	id := rand.Text()
-	if err := r.annotate(ctx, machine, func(string) string { return id }); err != nil {
+	if err := r.annotate(ctx, machine, annotationChallenge, func(*v1alpha1.Machine, string) string { return id }); err != nil {
 		return false, err
 	}
 	// What was asked must not stay, whatever became of it.
 	defer func() {
 		cleaning, cancel := context.WithTimeout(context.WithoutCancel(ctx), challengePatience)
 		defer cancel()
-		if failure := r.annotate(cleaning, machine, func(now string) string {
+		if failure := r.annotate(cleaning, machine, annotationChallenge, func(_ *v1alpha1.Machine, now string) string {
 			if strings.HasPrefix(now, id) {
 				return ""
 			}
@@ -115,34 +138,34 @@ func (r *Recorder) challenge(ctx context.Context, machine facts.Machine) (met bo
 	}
 }
 
-// annotate changes the challenge of a machine, "" is none. It is tried again when somebody else has changed the object.
-func (r *Recorder) annotate(ctx context.Context, machine facts.Machine, change func(now string) string) error {
+// annotate changes an annotation of a machine, "" is none. It is tried again when somebody else has changed the object.
+func (r *Recorder) annotate(ctx context.Context, machine facts.Machine, key string, change func(object *v1alpha1.Machine, now string) string) error {
 	for {
 		object, err := r.liveMachine(ctx, machine.NamespacedName, machine.UID)
 		if err != nil || object == nil {
 			return err
 		}
-		now := object.Annotations[annotationChallenge]
-		next := change(now)
+		now := object.Annotations[key]
+		next := change(object, now)
 		if next == now {
 			return nil
 		}
-		challenged(object, next)
+		put(object, key, next)
 		if err := r.Writer.Update(ctx, object); !apierrors.IsConflict(err) {
 			return err
 		}
 	}
 }
 
-func challenged(machine *v1alpha1.Machine, challenge string) {
-	if challenge == "" {
-		delete(machine.Annotations, annotationChallenge)
+func put(machine *v1alpha1.Machine, key, value string) {
+	if value == "" {
+		delete(machine.Annotations, key)
 		return
 	}
 	if machine.Annotations == nil {
 		machine.Annotations = map[string]string{}
 	}
-	machine.Annotations[annotationChallenge] = challenge
+	machine.Annotations[key] = value
 }
 
 // meet answers another replica's challenge once the agent of the session has said that it is there, and has it asked before. It reports
@@ -162,7 +185,7 @@ func (r *Recorder) meet(ctx context.Context, machine *v1alpha1.Machine, o observ
 		}
 		return false, nil
 	}
-	challenged(machine, challenge+answer)
+	put(machine, annotationChallenge, challenge+answer)
 	if err := r.Writer.Update(ctx, machine); err != nil {
 		return false, fmt.Errorf("answer for machine %s: %w", o.Machine, err)
 	}
@@ -193,16 +216,33 @@ func (r *Recorder) met(machine types.NamespacedName, session, challenge string) 
 // reasonCloned is the Event's on a machine of which a copy has come.
 const reasonCloned = "Cloned"
 
-// Cloned tells the machine's owner that a host at the address was refused, as it is a copy of the machine, which is connected.
-func (r *Recorder) Cloned(ctx context.Context, machine facts.Machine, address string) {
-	var object v1alpha1.Machine
-	if err := r.Cached.Get(ctx, machine.NamespacedName, &object); err != nil {
-		r.Logger.Warn("no event of a clone", "machine", machine.String(), "error", err)
+// Cloned tells the machine's owner that a host was refused, as it is a copy of the machine, which is connected; the host stays refused. A call
+// that no stream goes with has no host.
+func (r *Recorder) Cloned(ctx context.Context, machine facts.Machine, instance string, host *hawserv1.HostFacts) {
+	var seen *v1alpha1.Machine
+	err := r.annotate(ctx, machine, AnnotationClones, func(object *v1alpha1.Machine, now string) string {
+		seen = object
+		mark := instance
+		if id := host.GetBootId(); id != "" && object.Status.Connection != nil && object.Status.Connection.BootID != id {
+			mark = id
+		}
+		marks := strings.Fields(now)
+		if mark == "" || len(mark) > maxInstance || strings.ContainsAny(mark, " \t\n") || slices.Contains(marks, mark) {
+			return now
+		}
+		marks = append(marks, mark)
+		return strings.Join(marks[max(0, len(marks)-maxClones):], " ")
+	})
+	if err != nil {
+		r.Logger.Warn("a clone could not be kept in mind", "machine", machine.String(), "error", err)
+	}
+	if seen == nil {
 		return
 	}
-	if address == "" {
-		address = "an unknown address"
+	address := "an unknown address"
+	if len(host.GetAddresses()) > 0 {
+		address = short(host.GetAddresses()[0])
 	}
-	r.Events.Eventf(&object, nil, core.EventTypeWarning, reasonCloned, "Record",
-		"a host at %s has this machine's key and certificate, as a copy of its disk has, and was refused: give it a hostname and a join token of its own", short(address))
+	r.Events.Eventf(seen, nil, core.EventTypeWarning, reasonCloned, "Record",
+		"a host at %s has this machine's key and certificate, as a copy of its disk has, and was refused: give it a hostname and a join token of its own", address)
 }

@@ -7,6 +7,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
 	"github.com/hawser-io/hawser/internal/manager/facts"
 	"github.com/hawser-io/hawser/internal/manager/record"
 )
@@ -60,7 +61,7 @@ func TestAnotherReplicaTellsWhetherItsHostIsThere(t *testing.T) {
 				end := w.looking(first)
 				w.api.takeWrites()
 				began := time.Now()
-				address, there := second.Elsewhere(w.Context(), w.caller(), "other")
+				address, there := second.Elsewhere(w.Context(), w.caller(), "other", "boot-2")
 				took := time.Since(began)
 				end()
 				if there != c.there || there && address != "172.31.0.11" {
@@ -83,11 +84,36 @@ func TestAnotherReplicaTellsWhetherItsHostIsThere(t *testing.T) {
 	}
 }
 
-func TestACloneIsToldOf(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.replica("pod-0").Cloned(w.Context(), w.caller(), "172.31.0.66")
-		if got := strings.Join(w.api.events, "\n"); !strings.Contains(got, "Cloned") || !strings.Contains(got, "172.31.0.66") {
-			t.Errorf("events:\n%s", got)
-		}
-	})
+// The machine itself may be away for a moment, as while its agent is started again: its copy must not be there first.
+func TestACloneIsToldOfAndStaysRefused(t *testing.T) {
+	host := &hawserv1.HostFacts{BootId: "boot-2", Addresses: []string{"172.31.0.66"}}
+	for name, c := range map[string]struct {
+		bootID  string
+		refused map[[2]string]bool
+	}{
+		"another-boot": {"boot-1", map[[2]string]bool{{"other", "boot-2"}: true, {"other-again", "boot-2"}: true, {"one", "boot-1"}: false, {"", ""}: false}},
+		"one-kernel":   {"boot-2", map[[2]string]bool{{"other", "boot-2"}: true, {"other-again", "boot-2"}: false, {"one", "boot-2"}: false}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				r, another := w.replica("pod-0"), w.replica("pod-1")
+				entry := w.connect(r, record.SessionID("one"), func(s *record.Session) { s.Host.BootId = c.bootID })
+				w.api.takeWrites()
+				for range 3 {
+					r.Cloned(w.Context(), w.caller(), "other", host)
+				}
+				w.wantWrites("refusing a clone three times", 1)
+				if got := strings.Join(w.api.events, "\n"); !strings.Contains(got, "Cloned") || !strings.Contains(got, "172.31.0.66") {
+					t.Errorf("events:\n%s", got)
+				}
+				entry.Close()
+				w.pass(time.Minute)
+				for who, refused := range c.refused {
+					if _, there := another.Elsewhere(w.Context(), w.caller(), who[0], who[1]); there != refused {
+						t.Errorf("%v: refused %v", who, there)
+					}
+				}
+			})
+		})
+	}
 }

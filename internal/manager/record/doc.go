@@ -9,6 +9,7 @@
 // former stream alone: its agent is sent a Ping. If that is answered, two hosts are there, and the one that comes is refused (refusal.Cloned);
 // if not within 3 s, or if the stream ends, the former host is gone and the new one takes its place. So a stream that only looks alive
 // never turns a machine away, and a host that runs is never thrown out by its copy. If the former stream is another replica's, this one writes
-// a challenge on the Machine, which that one answers when its agent has. What this cannot tell: hosts of one snapshot of memory, which share
-// the instance; and who was first, once the first one was away while its copy asked.
+// a challenge on the Machine, which that one answers when its agent has. A host that was refused stays so, by its boot ID, also while the
+// machine is away: else its copy would be there first when it comes back. What this cannot tell: hosts of one snapshot of memory, which share
+// instance and boot ID; and who was first, if the copy's first call is in a moment when the machine is away.
 package record
