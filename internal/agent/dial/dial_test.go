@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
 
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
@@ -123,6 +124,33 @@ func TestRace(t *testing.T) {
 }
 
 // Who gives up while connecting has sent nothing, so that nothing has to be kept for a repetition.
+// The kernel watches over the connection: no test has the patience, or the network, to see it die.
+func TestConnectionsAreKeptAlive(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	connection, err := New(listener.Addr().String(), nil).connect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	raw, err := connection.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := raw.Control(func(fd uintptr) {
+		for option, want := range map[int]int{unix.TCP_KEEPIDLE: 2, unix.TCP_KEEPINTVL: 1, unix.TCP_KEEPCNT: 2} {
+			if got, err := unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, option); got != want || err != nil {
+				t.Errorf("option %d is %d, %v, want %d", option, got, err, want)
+			}
+		}
+	}); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestGivenUpWhileConnectingIsUnsent(t *testing.T) {
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

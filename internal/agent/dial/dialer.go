@@ -25,10 +25,18 @@ const (
 	connectTimeout = 5 * time.Second
 	// attemptTimeout of one attempt, TLS included.
 	attemptTimeout = 8 * time.Second
-	// keepaliveTime is the shortest that grpc-go allows. With the timeout it bounds how long a cut link goes unnoticed.
-	keepaliveTime    = 10 * time.Second
-	keepaliveTimeout = 5 * time.Second
+	// keepaliveTime is the shortest that grpc-go allows. It finds a manager that hangs behind a gateway that works.
+	keepaliveTime = 10 * time.Second
+	// keepaliveTimeout is TCP_USER_TIMEOUT too (tcp(7)): data, or a probe of keptAlive's, that nobody has acknowledged for so long ends
+	// the connection.
+	keepaliveTimeout = 3 * time.Second
 )
+
+// keptAlive finds a gateway that is gone without a word within 4 s. The kernel asks: the agent sleeps on, and the manager behind the
+// gateway hears nothing of it.
+func keptAlive() net.KeepAliveConfig {
+	return net.KeepAliveConfig{Enable: true, Idle: 2 * time.Second, Interval: time.Second, Count: 2}
+}
 
 // Dialer opens connections to one manager.
 type Dialer struct {
@@ -83,7 +91,7 @@ func (d *Dialer) connect(ctx context.Context) (net.Conn, error) {
 	if len(addresses) == 0 {
 		return nil, failure
 	}
-	dialer := net.Dialer{Timeout: connectTimeout, KeepAlive: -1}
+	dialer := net.Dialer{Timeout: connectTimeout, KeepAliveConfig: keptAlive()}
 	connection, err := race(ctx, func(ctx context.Context, address string) (net.Conn, error) {
 		return dialer.DialContext(ctx, "tcp", address)
 	}, addresses)
