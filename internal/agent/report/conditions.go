@@ -65,6 +65,8 @@ const notInPlace = "the rules are not in place yet"
 func identityValid(c Certificates, now time.Time) verdict {
 	expired := func(v Validity) bool { return !v.NotAfter.IsZero() && !now.Before(v.NotAfter) }
 	switch {
+	case c.Agent.clockWrong(now):
+		return verdict{IdentityValid, "False", reasonClockSkew, "this host's clock and the manager's differ: by this one the agent's certificate, which the manager takes, is not valid; set the clock (`timedatectl set-ntp true`)"}
 	case expired(c.Agent):
 		return verdict{IdentityValid, "False", "AgentCertificateExpired", "the agent's certificate has expired; it is renewed as soon as the manager is reached"}
 	case expired(c.Proxy):
