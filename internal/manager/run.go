@@ -92,15 +92,17 @@ func assemble(options Options) (*parts, error) {
 	if p.metrics, err = newMetrics(p.hub); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
+	p.metrics.Machines(p.listMachines, p.manager.Elected())
 	p.objects = objects{reader: p.manager.GetAPIReader(), writer: p.manager.GetClient()}
 	p.minter = istiotoken.NewMinter(p.clients.CoreV1(), p.objects)
 	p.recorder = record.New(record.Options{
-		Cached: p.manager.GetCache(), Live: p.manager.GetAPIReader(), Writer: p.manager.GetClient(), Status: p.manager.GetClient().Status(),
+		Cached: p.manager.GetCache(), Live: p.manager.GetAPIReader(),
+		Writer: p.metrics.Writer(p.manager.GetClient()), Status: p.metrics.StatusWriter(p.manager.GetClient().Status()),
 		Events: p.manager.GetEventRecorder("hawser-manager"), Tokens: p.minter, Facts: p.source.Facts, Changed: p.source.Changed,
 		Pod: options.Pod, Now: time.Now, Logger: options.Logger,
 	})
 	p.frontend = &frontend{
-		address: options.GRPCAddress, listener: options.Listener, synced: p.source.Synced(), changed: p.source.Changed,
+		address: options.GRPCAddress, listener: options.Listener, synced: p.source.Synced(), changed: p.metrics.Changed(p.source.Changed),
 		hub: p.hub, server: p.server, logger: options.Logger,
 	}
 	return p, nil
@@ -181,7 +183,7 @@ func (p *parts) server(ctx context.Context) (*grpc.Server, error) {
 		Authority: authority, Facts: p.source.Facts, Proxies: p.store, Tokens: p.objects, Machines: p.objects, Callers: callers,
 		IstioTokens: p.minter, Now: time.Now, Logger: p.Logger, Version: version.Get().Version, Observe: p.metrics.enrolled,
 	}))
-	hawserv1.RegisterMachineServiceServer(server, publish.NewService(publish.Options{
+	hawserv1.RegisterMachineServiceServer(server, p.metrics.Service(publish.NewService(publish.Options{
 		Hub: p.hub, Facts: p.source.Facts, Callers: callers, Tokens: p.minter, Remove: p.recorder.Remove,
 		OpenFile: func(sha256 string) (publish.File, error) { return p.store.Open(sha256) },
 		Open:     func(session record.Session) publish.Record { return p.recorder.Open(session) },
@@ -195,6 +197,6 @@ func (p *parts) server(ctx context.Context) (*grpc.Server, error) {
 			return nil
 		},
 		Now: time.Now, Logger: p.Logger, Version: version.Get().Version, Meter: p.metrics.meter(),
-	}))
+	})))
 	return server, nil
 }
