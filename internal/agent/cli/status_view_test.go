@@ -85,7 +85,7 @@ func TestStatusViews(t *testing.T) {
 		},
 		"offline-and-expired": func(f *report.Facts) {
 			f.Connection = report.Connection{Since: now.Add(-50 * time.Hour), Error: "this host has no way to gateway.example:15012: check its network (`ip route`), and the address"}
-			f.Certificates.Agent.NotAfter = now.Add(-26 * time.Hour)
+			f.Certificates.Agent = report.Validity{Obtained: now.Add(-50 * time.Hour), NotBefore: now.Add(-50*time.Hour - 5*time.Minute), NotAfter: now.Add(-26 * time.Hour)}
 			f.Certificates.IstioToken.NotAfter = now.Add(-26 * time.Hour)
 			f.DNS.Way = "systemd-resolved"
 			f.Interception = report.Interception{}
