@@ -42,12 +42,8 @@ func tellDrift(events Events, before, after *v1alpha1.Machine) {
 	if is.Reason == reasonContested {
 		kind = core.EventTypeWarning
 	}
-	// Events of the same reason and action count as one, whose note stays that of the first.
-	events.Eventf(after, nil, kind, is.Reason, cut(is.Message, maxAction), "%s", is.Message)
+	events.Eventf(after, nil, kind, is.Reason, "Record", "%s", is.Message)
 }
-
-// maxAction is that of the API (k8s.io/kubernetes, pkg/apis/core/validation/events.go).
-const maxAction = 128
 
 func positive(kind string) string {
 	if kind == v1alpha1.ConditionConnected {
