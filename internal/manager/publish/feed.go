@@ -2,10 +2,11 @@ package publish
 
 import (
 	"context"
+	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
-	"github.com/hawser-io/hawser/internal/manager/desired"
 	"github.com/hawser-io/hawser/internal/manager/facts"
 	"github.com/hawser-io/hawser/internal/manager/istiotoken"
 	"github.com/hawser-io/hawser/internal/manager/record"
@@ -21,6 +22,10 @@ const (
 // mintPatience keeps a slow API server from holding up what the agent reports.
 const mintPatience = 5 * time.Second
 
+// mints is how many tokens are minted at the same time: each is three calls of the API server, and a client opens connections to it for
+// hundreds of calls at once. Who finds no room comes back soon.
+const mints = 16
+
 // feed knows what one machine has, and brings it what it has not.
 type feed struct {
 	service *Service
@@ -30,6 +35,8 @@ type feed struct {
 	// until is when the certificate ends that the stream was opened with.
 	until time.Time
 
+	// template of what was decided last, nil before the first time.
+	template atomic.Pointer[template]
 	// generation that the machine has, or was sent last.
 	generation string
 	// expiry and life of its token; life is 0 if it got the token from an earlier stream.
@@ -37,6 +44,8 @@ type feed struct {
 	life   time.Duration
 	// account that the token is of, empty if unknown: then it is of the generation's.
 	account string
+	// doubtful: the generation changed while the account was unknown, so the token may be of another one than the group's.
+	doubtful bool
 	// retry is the wait after the last failure to mint, 0 after none; notBefore its end.
 	retry     time.Duration
 	notBefore time.Time
@@ -67,29 +76,63 @@ func (f *feed) bring(stream sender) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	snapshot := f.service.Facts()
-	result := desired.Compute(snapshot, machine)
-	if result.Problem != nil {
-		f.book.Decide(record.Decision{Problem: result.Problem})
-	} else {
-		f.book.Decide(record.Decision{Generation: result.State.GetGeneration(), Revision: result.State.GetRevision()})
-	}
-	news := result.State != nil && result.State.GetGeneration() != f.generation
-	token := f.token(stream.Context(), snapshot.Groups[machine.GroupKey()], machine, news)
-	switch {
-	case news:
-		result.State.Token = token
-		if err := stream.Send(&hawserv1.SyncResponse{Message: &hawserv1.SyncResponse_State{State: result.State}}); err != nil {
+	state := f.decide(machine)
+	news := state != nil && state.GetGeneration() != f.generation
+	// A machine that holds a token does not wait for another: thousands may want one at the same time.
+	if news && f.service.Now().Before(f.expiry) {
+		if err := f.send(stream, state); err != nil {
 			return 0, err
 		}
-		f.generation = result.State.GetGeneration()
-		f.service.Meter.State()
+		state = nil
+	}
+	token := f.token(stream.Context(), f.service.Facts().Groups[machine.GroupKey()], machine, news)
+	switch {
+	case news && state != nil:
+		state.Token = token
+		if err := f.send(stream, state); err != nil {
+			return 0, err
+		}
 	case token != nil:
 		if err := stream.Send(&hawserv1.SyncResponse{Message: &hawserv1.SyncResponse_Token{Token: token}}); err != nil {
 			return 0, err
 		}
 	}
 	return min(f.refreshIn(), f.until.Sub(f.service.Now())+time.Second), nil
+}
+
+func (f *feed) send(stream sender, state *hawserv1.DesiredState) error {
+	if err := stream.Send(&hawserv1.SyncResponse{Message: &hawserv1.SyncResponse_State{State: state}}); err != nil {
+		return err
+	}
+	f.generation = state.GetGeneration()
+	f.service.Meter.State()
+	return nil
+}
+
+// decide returns the machine's state and tells the book of it; nil if there is none, or it is the same as the last time.
+func (f *feed) decide(machine facts.Machine) *hawserv1.DesiredState {
+	template := f.service.states.of(f.service.Facts, machine)
+	if template == f.template.Load() {
+		return nil
+	}
+	result := template.fill(machine)
+	f.template.Store(template)
+	if result.Problem != nil {
+		f.book.Decide(record.Decision{Problem: result.Problem})
+		return nil
+	}
+	f.book.Decide(record.Decision{Generation: result.State.GetGeneration(), Revision: result.State.GetRevision()})
+	return result.State
+}
+
+// concerned tells whether bring may have something to do as the facts are now. It may be called from any goroutine.
+func (f *feed) concerned() bool {
+	machine, ok := f.service.Facts().Machines[f.machine.NamespacedName]
+	if !ok || machine.UID != f.machine.UID || machine.KeyFingerprint != f.machine.KeyFingerprint || machine.Revoked || machine.Deleting {
+		return true
+	}
+	machine.Architecture = f.host.GetArchitecture()
+	return f.service.states.of(f.service.Facts, machine) != f.template.Load()
 }
 
 // current returns the machine as it is now, or how its stream has to end: each time its certificate is checked as if it called anew.
@@ -127,12 +170,19 @@ func (f *feed) token(ctx context.Context, group facts.Group, machine facts.Machi
 		return nil
 	}
 	account := group.ServiceAccount()
-	if f.account == "" && !news {
+	f.doubtful = f.doubtful || news && f.account == ""
+	if f.account == "" && !f.doubtful {
 		f.account = account
 	}
 	if f.account == account && !istiotoken.Due(now, f.expiry, f.life) {
 		return nil
 	}
+	if f.service.minting.Add(1) > mints {
+		f.service.minting.Add(-1)
+		f.notBefore = now.Add(rand.N(2 * firstRetry))
+		return nil
+	}
+	defer f.service.minting.Add(-1)
 	ctx, cancel := context.WithTimeout(ctx, mintPatience)
 	defer cancel()
 	token, err := f.service.Tokens.Mint(ctx, machine, account)
@@ -143,7 +193,7 @@ func (f *feed) token(ctx context.Context, group facts.Group, machine facts.Machi
 		return nil
 	}
 	f.expiry = time.Unix(token.GetExpiry(), 0)
-	f.life, f.account, f.retry, f.notBefore = f.expiry.Sub(now), account, 0, time.Time{}
+	f.life, f.account, f.doubtful, f.retry, f.notBefore = f.expiry.Sub(now), account, false, 0, time.Time{}
 	f.service.Meter.Token()
 	return token
 }

@@ -177,3 +177,21 @@ var _ Record = deaf{}
 func (deaf) Report(*hawserv1.Report) {}
 func (deaf) Decide(record.Decision)  {}
 func (deaf) Close()                  {}
+
+// Whether a machine's token is of its group's account is not known if it comes back and its state has changed. It gets the state at once, and a
+// token as soon as there is room to mint one: not being able to at first must not count as having one.
+func TestTokenInDoubtIsMintedWhenThereIsRoom(t *testing.T) {
+	k := newTokens(t, &hawserv1.Hello{TokenExpiry: 1_800_000_000 + 20*3600, Generation: "earlier"})
+	group := k.facts.Groups[k.machine.GroupKey()]
+	k.feed.service.minting.Store(mints)
+	if token := k.feed.token(t.Context(), group, k.machine, true); token != nil || k.minted != 0 {
+		t.Errorf("%d minted, although there is no room", k.minted)
+	}
+	if in := k.feed.refreshIn(); in <= 0 || in > 2*firstRetry {
+		t.Errorf("looks again in %v", in)
+	}
+	k.feed.service.minting.Store(0)
+	k.clock = k.clock.Add(2 * firstRetry)
+	k.look("with room", 1)
+	k.look("then", 0)
+}

@@ -3,6 +3,7 @@ package publish
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -36,6 +37,8 @@ type session struct {
 	questions         chan question
 	// The stream's goroutine alone uses asked: what answers to pings, by their id.
 	asked map[string]func()
+	// feed of the stream once there is one; until then it looks at the newest facts anyway.
+	feed atomic.Pointer[feed]
 }
 
 func newSession(machine types.NamespacedName, instance, address string) *session {
@@ -86,22 +89,26 @@ func (h *Hub) Connected() int {
 	return len(h.sessions)
 }
 
-// Run wakes all sessions when the facts change, until ctx ends.
+// Run wakes the sessions that a change of the facts concerns, until ctx ends.
 func (h *Hub) Run(ctx context.Context, changed <-chan struct{}) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-changed:
-			h.wakeAll()
+			h.wake()
 		}
 	}
 }
 
-func (h *Hub) wakeAll() {
+// wake leaves those alone that have nothing to do: among thousands of machines there is always one that changes.
+func (h *Hub) wake() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, s := range h.sessions {
+		if feed := s.feed.Load(); feed != nil && !feed.concerned() {
+			continue
+		}
 		select {
 		case s.wake <- struct{}{}:
 		default:

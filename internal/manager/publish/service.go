@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -79,6 +80,9 @@ type Meter struct {
 type Service struct {
 	hawserv1.UnimplementedMachineServiceServer
 	Options
+	states states
+	// minting counts the tokens that are being minted.
+	minting atomic.Int32
 }
 
 // NewService makes the service.

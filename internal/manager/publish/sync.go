@@ -57,6 +57,7 @@ func (s *Service) Sync(stream syncStream) error {
 
 // serve sends what the machine does not have and records what it reports. All sending is done here, as a stream allows one sender.
 func (s *Service) serve(stream syncStream, incoming <-chan message, session *session, feed *feed) error {
+	session.feed.Store(feed)
 	for {
 		refresh, err := feed.bring(stream)
 		if err != nil {
