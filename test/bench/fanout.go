@@ -16,7 +16,7 @@ import (
 )
 
 // fanoutTime bounds a run, whatever it waits for.
-const fanoutTime = 30 * time.Minute
+const fanoutTime = 45 * time.Minute
 
 // bareCommand is hidden: the benchmark runs itself as the server that it compares with.
 const bareCommand = "fanout-bare"

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	networking "istio.io/api/networking/v1"
 	istionetworking "istio.io/client-go/pkg/apis/networking/v1"
+	core "k8s.io/api/core/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hawser-io/hawser/api/v1alpha1"
@@ -28,13 +29,13 @@ const writers = 16
 
 // enroll makes groups, and machines with certificates of the manager's own CA, as enrolling does.
 func (c *cluster) enroll(ctx context.Context, f *fleet, agents, groups int) error {
+	if err := c.makeGroup(ctx, loneName); err != nil {
+		return err
+	}
 	for i := range groups {
-		if err := c.client.Create(ctx, group(groupName(i))); err != nil {
+		if err := c.makeGroup(ctx, groupName(i)); err != nil {
 			return err
 		}
-	}
-	if err := c.client.Create(ctx, group(loneName)); err != nil {
-		return err
 	}
 	authority, err := c.authority(ctx)
 	if err != nil {
@@ -87,6 +88,14 @@ func (c *cluster) join(ctx context.Context, authority *ca.Authority, name, group
 }
 
 func groupName(i int) string { return fmt.Sprintf("group-%d", i) }
+
+// makeGroup makes a group and the ServiceAccount that its machines' tokens are of.
+func (c *cluster) makeGroup(ctx context.Context, name string) error {
+	if err := c.client.Create(ctx, &core.ServiceAccount{ObjectMeta: meta.ObjectMeta{Namespace: meshNamespace, Name: name}}); err != nil {
+		return err
+	}
+	return c.client.Create(ctx, group(name))
+}
 
 func group(name string) *istionetworking.WorkloadGroup {
 	return &istionetworking.WorkloadGroup{

@@ -11,8 +11,8 @@ import (
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
 )
 
-// patience is for all agents to do what they have to; it takes seconds unless something is broken.
-const patience = 5 * time.Minute
+// patience is for all agents to do what they have to, and for all of it to be recorded. It is there so that a run ends.
+const patience = 15 * time.Minute
 
 // atOnce is how many connect at the same time when they are started; when they come back nothing holds them.
 const atOnce = 100
