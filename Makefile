@@ -52,7 +52,7 @@ e2e: prerequisites-lab build packages ## End-to-end scenarios in the lab (root)
 	@scripts/e2e
 
 .PHONY: bench
-bench: prerequisites-lab build packages ## Figures, one JSON line each: make bench NAME=join (or memory)
+bench: prerequisites-lab build packages ## Figures, one JSON line each: make bench NAME=join (or memory, fanout)
 	@scripts/demo --quiet >&2
 	@go run ./test/bench $(NAME)
 
