@@ -31,4 +31,7 @@ const (
 	LabelManagedBy = "app.kubernetes.io/managed-by"
 	// ManagedBy is the value of LabelManagedBy.
 	ManagedBy = "hawser"
+	// AnnotationClones names the hosts that were refused as clones, by boot ID or, where that is the machine's own, by instance, separated by
+	// spaces. They stay refused while the machine is away for a moment: else its copy would be there first when it comes back.
+	AnnotationClones = "hawser.io/clones"
 )

@@ -47,6 +47,8 @@ func (h *Host) Apply(ctx context.Context, step plan.Step) error {
 // applyService takes the steps that act on running parts of the host.
 func (h *Host) applyService(ctx context.Context, step plan.Step) error {
 	switch s := step.(type) {
+	case plan.ForgetCertificate:
+		return h.forget(s)
 	case plan.ReloadUnits:
 		return h.unitStates.Reload(ctx)
 	case plan.StartProxy:

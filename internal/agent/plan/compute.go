@@ -19,6 +19,7 @@ func Compute(want *hawserv1.DesiredState, have Observed) []Step {
 	p.directories()
 	p.version()
 	p.slotFiles()
+	p.certificate()
 	p.unitFiles()
 	p.hosts()
 	parts := []func(){p.unit, p.interception, p.resolver}
@@ -89,6 +90,8 @@ type planner struct {
 	steps []Step
 	// changed names what of the proxy's configuration this plan changes, for the reason of a restart.
 	changed []string
+	// renamed: the proxy gets another identity.
+	renamed bool
 	// reload: a unit's file changes.
 	reload bool
 }
@@ -123,7 +126,7 @@ func (p *planner) unit() {
 	switch {
 	case !unit.Active:
 		p.add(StartProxy{p.slot})
-	case unit.Configuration != p.stamp():
+	case unit.Configuration != p.stamp() || p.renamed:
 		p.add(RestartProxy{p.slot, cmp.Or(strings.Join(p.changed, ", "), "it runs an older configuration")})
 	case unit.Ready:
 		return

@@ -22,6 +22,8 @@ type Observed struct {
 	Real []string
 	// Versions are the version directories by digest in hex: true if all files of the desired state are there, whole.
 	Versions map[string]bool
+	// Identities are the SPIFFE IDs of the slots' certificates, for those that have one.
+	Identities map[Slot]string
 	// Units by slot.
 	Units map[Slot]Unit
 	// UnitMissing: the package's unit of the slots is gone.

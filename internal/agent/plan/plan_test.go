@@ -29,6 +29,12 @@ func cases() map[string]damage {
 		"new-environment": func(_ *plantest.Host, want *hawserv1.DesiredState) {
 			want.Mesh.Environment[0].Value = `{"app":"ratings","version":"$2"}`
 		},
+		"certificate-of-another-account": func(h *plantest.Host, _ *hawserv1.DesiredState) {
+			h.State.Identities[plan.SlotA] = "spiffe://cluster.local/ns/shop/sa/catalog"
+		},
+		"certificate-of-the-account": func(h *plantest.Host, _ *hawserv1.DesiredState) {
+			h.State.Identities[plan.SlotA] = "spiffe://another.domain/ns/shop/sa/ratings"
+		},
 		"new-mesh-configuration": func(_ *plantest.Host, want *hawserv1.DesiredState) {
 			want.Mesh.MeshYaml = []byte("defaultConfig: {}\n")
 		},

@@ -14,7 +14,6 @@ import (
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
 	"github.com/hawser-io/hawser/api/v1alpha1"
 	"github.com/hawser-io/hawser/internal/manager/facts"
-	"github.com/hawser-io/hawser/internal/manager/record"
 	"github.com/hawser-io/hawser/internal/refusal"
 )
 
@@ -99,7 +98,7 @@ func (s *Service) rekey(ctx context.Context, existing *v1alpha1.Machine, spec v1
 	changed := existing.DeepCopy()
 	changed.Spec.KeyFingerprint, changed.Spec.MachineID = spec.KeyFingerprint, spec.MachineID
 	// Copies had the former key. The host that has the name now may be one of them.
-	delete(changed.Annotations, record.AnnotationClones)
+	delete(changed.Annotations, v1alpha1.AnnotationClones)
 	if err := s.Machines.UpdateMachine(ctx, changed); err != nil {
 		return nil, err
 	}

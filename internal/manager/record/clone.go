@@ -25,10 +25,6 @@ const (
 	gone                = " gone"
 )
 
-// AnnotationClones names the hosts that were refused as clones, by boot ID or, where that is the machine's own, by instance, separated by
-// spaces. They stay refused while the machine is away for a moment: else its copy would be there first when it comes back.
-const AnnotationClones = "hawser.io/clones"
-
 // maxClones bounds that list; the oldest fall out.
 const maxClones = 16
 
@@ -83,7 +79,7 @@ func (r *Recorder) Elsewhere(ctx context.Context, machine facts.Machine, instanc
 }
 
 func refusedBefore(machine *v1alpha1.Machine, instance, bootID string) bool {
-	return slices.ContainsFunc(strings.Fields(machine.Annotations[AnnotationClones]), func(mark string) bool {
+	return slices.ContainsFunc(strings.Fields(machine.Annotations[v1alpha1.AnnotationClones]), func(mark string) bool {
 		return mark == instance || mark == bootID
 	})
 }
@@ -220,7 +216,7 @@ const reasonCloned = "Cloned"
 // that no stream goes with has no host.
 func (r *Recorder) Cloned(ctx context.Context, machine facts.Machine, instance string, host *hawserv1.HostFacts) {
 	var seen *v1alpha1.Machine
-	err := r.annotate(ctx, machine, AnnotationClones, func(object *v1alpha1.Machine, now string) string {
+	err := r.annotate(ctx, machine, v1alpha1.AnnotationClones, func(object *v1alpha1.Machine, now string) string {
 		seen = object
 		mark := instance
 		if id := host.GetBootId(); id != "" && object.Status.Connection != nil && object.Status.Connection.BootID != id {

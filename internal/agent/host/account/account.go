@@ -4,10 +4,12 @@ package account
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hawser-io/hawser/internal/agent/host/command"
 	"github.com/hawser-io/hawser/internal/agent/plan"
@@ -103,6 +105,31 @@ func (u *Users) Create(ctx context.Context) error {
 	return err
 }
 
+const (
+	// inUse is userdel's exit status for a user who has processes (userdel(8)).
+	inUse = 8
+	// The proxy has been stopped, but what it started may end a moment later.
+	inUseLimit  = 10 * time.Second
+	inUsePeriod = 100 * time.Millisecond
+)
+
+func (u *Users) removeUser(ctx context.Context) error {
+	limit := time.After(inUseLimit)
+	for {
+		_, err := u.runner.Run(ctx, command.New("userdel", plan.AccountName))
+		if failed, ok := errors.AsType[*command.Error](err); !ok || failed.Code != inUse {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(err, ctx.Err())
+		case <-limit:
+			return err
+		case <-time.After(inUsePeriod):
+		}
+	}
+}
+
 // Remove deletes user and group. What does not exist is removed already.
 func (u *Users) Remove(ctx context.Context) error {
 	found, err := u.Look()
@@ -110,7 +137,7 @@ func (u *Users) Remove(ctx context.Context) error {
 		return err
 	}
 	if found.UserNumber == plan.AccountID {
-		if _, err := u.runner.Run(ctx, command.New("userdel", plan.AccountName)); err != nil {
+		if err := u.removeUser(ctx); err != nil {
 			return fmt.Errorf("remove user %s: %w", plan.AccountName, err)
 		}
 	}

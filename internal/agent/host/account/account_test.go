@@ -17,6 +17,8 @@ type fakeHost struct {
 	passwd, group string
 	// keepsGroup: userdel leaves the group (login.defs(5), USERGROUPS_ENAB no).
 	keepsGroup bool
+	// processes: how often userdel still finds one of the user's.
+	processes int
 	// denied: the tools cannot lock the files.
 	denied bool
 }
@@ -77,6 +79,10 @@ func (h *fakeHost) sysusers(args []string, _ string) (string, error) {
 }
 
 func (h *fakeHost) userdel([]string, string) (string, error) {
+	if h.processes > 0 {
+		h.processes--
+		return "", &commandtest.Exit{Code: 8, Complaint: "userdel: user istio-proxy is currently used by process 651"}
+	}
 	h.drop(h.passwd)
 	if !h.keepsGroup {
 		h.drop(h.group)
@@ -172,6 +178,15 @@ func TestCreateAndRemove(t *testing.T) {
 				t.Errorf("removed:\n%s\nwant\n%s", got, before)
 			}
 		})
+	}
+}
+
+// What the proxy started may end a moment after it.
+func TestRemoveWaitsForProcessesThatEnd(t *testing.T) {
+	h := newHost(t, root+proxy, rootGroup+proxies)
+	h.processes = 3
+	if err := h.users().Remove(t.Context()); err != nil || h.text() != root+"--\n"+rootGroup {
+		t.Errorf("%v:\n%s", err, h.text())
 	}
 }
 

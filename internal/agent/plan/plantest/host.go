@@ -36,7 +36,7 @@ func New() *Host {
 		KillAfter: -1,
 		State: plan.Observed{
 			Address: "192.0.2.10", Backend: plan.NFTables, Resolver: plan.Plain, Upstream: []byte(resolvConf),
-			Versions: map[string]bool{}, Units: map[plan.Slot]plan.Unit{},
+			Versions: map[string]bool{}, Identities: map[plan.Slot]string{}, Units: map[plan.Slot]plan.Unit{},
 			Files: map[string]plan.File{
 				plan.HostsFile:      {Mode: 0o644, Owner: plan.Root, Content: []byte("127.0.0.1 localhost\n")},
 				plan.ResolvConfFile: {Mode: 0o644, Owner: plan.Root, Content: []byte(resolvConf)},
@@ -127,6 +127,8 @@ func (h *Host) take(step plan.Step) error {
 	case plan.Unmask:
 		delete(s.Files, step.Path)
 		s.UnitsStale = true
+	case plan.ForgetCertificate:
+		delete(s.Identities, step.Slot)
 	case plan.ReloadUnits:
 		s.UnitsStale = false
 	case plan.StartProxy:
@@ -234,7 +236,7 @@ func Desired() *hawserv1.DesiredState {
 		},
 		Mesh: &hawserv1.MeshConfig{
 			MeshYaml:         []byte("defaultConfig:\n  discoveryAddress: istiod.istio-system.svc:15012\n"),
-			Environment:      []*hawserv1.EnvVar{{Name: "ISTIO_METAJSON_LABELS", Value: `{"app":"ratings"}`}, {Name: "POD_NAMESPACE", Value: "shop"}},
+			Environment:      []*hawserv1.EnvVar{{Name: "ISTIO_METAJSON_LABELS", Value: `{"app":"ratings"}`}, {Name: "POD_NAMESPACE", Value: "shop"}, {Name: "SERVICE_ACCOUNT", Value: "ratings"}},
 			RootCertificates: []byte("-----BEGIN CERTIFICATE-----\n"),
 			HostAliases:      []*hawserv1.HostAlias{{Address: "172.31.0.240", Hostnames: []string{"istiod.istio-system.svc"}}},
 		},

@@ -1,0 +1,62 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+
+	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
+)
+
+// Certificates of the proxy, written by pilot-agent (istio.io/istio, pkg/security, OUTPUT_CERTS).
+const (
+	certificateFile    = "etc/certs/cert-chain.pem"
+	certificateKeyFile = "etc/certs/key.pem"
+)
+
+// CertificateFile is the proxy's certificate, with those that signed it.
+func (s Slot) CertificateFile() string { return s.file(certificateFile) }
+
+// ForgetCertificate takes the proxy's certificate and its key away: they are of an identity that the proxy is not to have any more. With
+// a certificate at hand the proxy shows it to istiod, which goes on renewing it and knows no workload of that name; without one it
+// shows its token.
+type ForgetCertificate struct {
+	Slot Slot
+	// Identity of the certificate, a SPIFFE ID.
+	Identity string
+}
+
+func (ForgetCertificate) step() {}
+
+func (s ForgetCertificate) String() string {
+	return fmt.Sprintf("forget the proxy's certificate of %s in slot %s", s.Identity, s.Slot)
+}
+
+// Paths are the files that go.
+func (s ForgetCertificate) Paths() []string {
+	return []string{s.Slot.file(certificateFile), s.Slot.file(certificateKeyFile)}
+}
+
+// certificate plans that a certificate of another identity than the desired one goes, and reports whether one does.
+func (p *planner) certificate() {
+	have := p.have.Identities[p.slot]
+	if have == "" || strings.HasSuffix(have, workload(p.want)) {
+		return
+	}
+	p.add(ForgetCertificate{p.slot, have})
+	p.changed = append(p.changed, "service account")
+	p.renamed = true
+}
+
+// workload is the end of the SPIFFE ID that the settings give the proxy (istio.io/istio, pkg/spiffe), empty if they give none. Its trust
+// domain is istiod's to choose.
+func workload(want *hawserv1.DesiredState) string {
+	values := map[string]string{}
+	for _, variable := range want.GetMesh().GetEnvironment() {
+		values[variable.GetName()] = variable.GetValue()
+	}
+	namespace, account := values["POD_NAMESPACE"], values["SERVICE_ACCOUNT"]
+	if namespace == "" || account == "" {
+		return ""
+	}
+	return "/ns/" + namespace + "/sa/" + account
+}
