@@ -35,7 +35,7 @@ func New(cfg Config) (*Network, error) {
 	return &Network{
 		cfg:   cfg,
 		log:   log,
-		state: rules{bridge: cfg.Bridge, router: cfg.Router, links: map[string]LinkState{}},
+		state: rules{bridge: cfg.Bridge, router: cfg.Router.Addr(), links: map[string]LinkState{}},
 	}, nil
 }
 

@@ -16,9 +16,8 @@ const table = "hawser_lab"
 
 // rules is all that decides the text of the tables.
 type rules struct {
-	bridge string
-	// router is the node's address among the machines, with the length of their network's prefix.
-	router    netip.Prefix
+	bridge    string
+	router    netip.Addr
 	balancers []netip.Addr
 	links     map[string]LinkState
 }
@@ -27,8 +26,7 @@ type rules struct {
 //
 // Table inet: what a machine starts is rejected, unless it goes to another machine, or to a load balancer's address and
 // is translated by the node (ct status dnat). The original destination is compared as well, because a Service's cluster
-// address and a node port are translated too and must stay out of reach. Towards the node only ICMP and DNS are open. A load balancer's
-// address that was taken away is silent for connections that exist as well: the node's translation of them would outlive it.
+// address and a node port are translated too and must stay out of reach. Towards the node only ICMP and DNS are open.
 //
 // Table bridge: cut links. It sees frames between machines as well, which never reach the inet hooks, and ARP, so that
 // a cut link is as silent as a pulled cable.
@@ -46,7 +44,6 @@ table inet %[1]s {
 	}
 	chain forward {
 		type filter hook forward priority filter; policy accept;
-		ct status dnat ct original ip daddr %[7]s ct original ip daddr != @balancers drop
 		iifname != "%[2]s" accept
 		oifname "%[2]s" accept
 		jump from_machines
@@ -79,9 +76,9 @@ table bridge %[1]s {
 		oifname @cut_to drop
 	}
 }
-`, table, r.bridge, r.router.Addr(), elements(r.balancerNames()),
+`, table, r.bridge, r.router, elements(r.balancerNames()),
 		elements(r.cut(func(s LinkState) bool { return s.CutFrom })),
-		elements(r.cut(func(s LinkState) bool { return s.CutTo })), r.router.Masked())
+		elements(r.cut(func(s LinkState) bool { return s.CutTo })))
 	return b.String()
 }
 

@@ -24,7 +24,7 @@ func TestRulesRender(t *testing.T) {
 		}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			tt.state.bridge, tt.state.router = "machines", netip.MustParsePrefix("172.31.0.1/24")
+			tt.state.bridge, tt.state.router = "machines", netip.MustParseAddr("172.31.0.1")
 			golden.Check(t, tt.name+".nft", tt.state.render())
 		})
 	}
