@@ -48,7 +48,7 @@ func (p *Program) run(ctx context.Context) error {
 			return fmt.Sprintf("http://127.0.0.1:%d/healthz/ready", plan.Slot(slot).Ports().Status)
 		},
 		ProxyCertificate: func(slot string) string {
-			return filepath.Join("/", p.Root, plan.Slot(slot).Directory(), "etc/certs/cert-chain.pem")
+			return filepath.Join("/", p.Root, plan.Slot(slot).CertificateFile())
 		},
 		MetricsAddress: p.Environment("HAWSER_METRICS_ADDRESS"),
 		Log:            log,
