@@ -42,12 +42,12 @@ func (t *text) conditions(conditions []local.Condition) {
 	sample := t.family("hawser_agent_condition", gauge, "1 for the status that a condition of the machine has, 0 for the other two.")
 	for _, condition := range conditions {
 		for _, status := range statuses {
-			sample(truth(strings.EqualFold(condition.Status, status)), "type", condition.Type, "status", status)
+			sample(truth(strings.EqualFold(condition.Status, status)), "condition", condition.Type, "status", status)
 		}
 	}
 	sample = t.family("hawser_agent_condition_changed_timestamp_seconds", gauge, "Since when a condition has had its status.")
 	for _, condition := range conditions {
-		sample(seconds(condition.LastTransition), "type", condition.Type)
+		sample(seconds(condition.LastTransition), "condition", condition.Type)
 	}
 }
 
