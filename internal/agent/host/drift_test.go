@@ -13,7 +13,6 @@ import (
 // TestDrift changes a machine as others do, and compares what converging makes of it, and what leaving does.
 func TestDrift(t *testing.T) {
 	mesh := plan.SlotA.Directory() + "/etc/istio/config/mesh"
-	const packaged = "/usr/lib/systemd/system/hawser-proxy@.service"
 	for _, c := range []struct {
 		name     string
 		change   func(m *fakeMachine) error
@@ -28,7 +27,7 @@ func TestDrift(t *testing.T) {
 		{"directory", func(m *fakeMachine) error {
 			return errors.Join(os.Remove(m.path(mesh)), os.MkdirAll(m.path(mesh)+"/d", 0o755))
 		}, mesh, ""},
-		{"account", func(m *fakeMachine) error { return fakeUsers{m}.Remove(m.Context()) }, "user istio-proxy", ""},
+		{"account", func(m *fakeMachine) error { return fakeUsers{m}.force() }, "user istio-proxy", ""},
 		{"binary", func(m *fakeMachine) error {
 			return os.Remove(m.path(plan.VersionDirectory(plan.Digest(desired())) + "/envoy"))
 		}, "proxy files of Istio 1.31.0", ""},

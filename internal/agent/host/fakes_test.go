@@ -121,7 +121,15 @@ func (u fakeUsers) Create(context.Context) error {
 	return errors.Join(u.edit("group", "istio-proxy:x:1337:\n", true), u.edit("passwd", "istio-proxy:x:1337:1337::/:/usr/sbin/nologin\n", true))
 }
 
+// Remove refuses as userdel does (userdel(8)).
 func (u fakeUsers) Remove(context.Context) error {
+	if len(u.running) > 0 {
+		return errors.New("user istio-proxy is currently used by process 1")
+	}
+	return u.force()
+}
+
+func (u fakeUsers) force() error {
 	return errors.Join(u.edit("passwd", "istio-proxy:x:1337:1337::/:/usr/sbin/nologin\n", false), u.edit("group", "istio-proxy:x:1337:\n", false))
 }
 
@@ -187,7 +195,16 @@ func (u fakeUnits) Start(_ context.Context, name string) error {
 
 func (u fakeUnits) Restart(ctx context.Context, name string) error { return u.Start(ctx, name) }
 
-func (u fakeUnits) Stop(_ context.Context, name string) error { delete(u.running, name); return nil }
+// Stop needs the unit's file: how a proxy drains is written there.
+func (u fakeUnits) Stop(_ context.Context, name string) error {
+	_, first := os.Stat(u.path(packaged))
+	_, second := os.Stat(u.path(plan.RuntimeUnit))
+	if _, running := u.running[name]; running && first != nil && second != nil {
+		return fmt.Errorf("stop %s: its file is gone", name)
+	}
+	delete(u.running, name)
+	return nil
+}
 
 type fakeTraffic struct{ *fakeMachine }
 

@@ -31,7 +31,7 @@ func (h *Host) Restore(ctx context.Context) error {
 	var undone []ledger.Record
 	var failures []error
 	units := false
-	for _, record := range records {
+	for _, record := range inOrder(records) {
 		units = units || record.Kind == ledger.Unit || strings.HasPrefix(record.Name, plan.UnitsDirectory) || record.Name == plan.RuntimeUnit
 		h.files.Step("undo: " + string(record.Kind) + " " + record.Name)
 		if err := h.undo(ctx, record); err != nil {
@@ -52,6 +52,35 @@ func (h *Host) Restore(ctx context.Context) error {
 		return fmt.Errorf("put the host back: %w", err)
 	}
 	return nil
+}
+
+// inOrder puts behind all else what a running proxy consists of. A repair may have made it long after the proxy was started, and
+// newest first would then take it away from a proxy that still runs.
+func inOrder(newestFirst []ledger.Record) []ledger.Record {
+	order := slices.Clone(newestFirst)
+	slices.SortStableFunc(order, func(a, b ledger.Record) int {
+		switch consistsOf := proxyConsistsOf(a); {
+		case consistsOf == proxyConsistsOf(b):
+			return 0
+		case consistsOf:
+			return 1
+		default:
+			return -1
+		}
+	})
+	return order
+}
+
+func proxyConsistsOf(record ledger.Record) bool {
+	switch record.Kind {
+	case ledger.Account, ledger.Directory:
+		return true
+	case ledger.File:
+		return own(record.Name) || record.Name == plan.RuntimeUnit || strings.HasPrefix(record.Name, plan.UnitsDirectory+"/") ||
+			slices.Contains(accountFiles(), record.Name)
+	default:
+		return false
+	}
 }
 
 // forgetUnits lets systemd forget what was Hawser's. A host without systemd has nothing to forget.

@@ -18,6 +18,9 @@ type worldFile struct {
 	id      file.ID
 }
 
+// packaged is the unit that the agent's package brings.
+const packaged = "/usr/lib/systemd/system/hawser-proxy@.service"
+
 // ordinaryWorld is what every machine has; later files of the same path replace these.
 func ordinaryWorld() []worldFile {
 	return []worldFile{
@@ -33,7 +36,7 @@ func ordinaryWorld() []worldFile {
 		{path: "/usr/lib", mode: fs.ModeDir | 0o755},
 		{path: "/usr/lib/systemd", mode: fs.ModeDir | 0o755},
 		{path: "/usr/lib/systemd/system", mode: fs.ModeDir | 0o755},
-		{path: "/usr/lib/systemd/system/hawser-proxy@.service", mode: 0o644, content: "[Unit]\n"},
+		{path: packaged, mode: 0o644, content: "[Unit]\n"},
 		{path: "/run", mode: fs.ModeDir | 0o755},
 		{path: "/var", mode: fs.ModeDir | 0o755},
 		{path: "/var/lib", mode: fs.ModeDir | 0o755},

@@ -5,6 +5,7 @@ package unit
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -100,12 +101,15 @@ func (s *Systemd) Restart(ctx context.Context, unit string) error {
 
 // Stop stops a unit and returns when it has ended. A unit that does not run, or is not there, is stopped already.
 func (s *Systemd) Stop(ctx context.Context, unit string) error {
-	states, err := s.States(ctx, unit)
-	if err == nil && !states[unit].Active {
+	err := s.control(ctx, "stop", unit)
+	if failed, ok := errors.AsType[*command.Error](err); ok && failed.Code == notLoaded {
 		return nil
 	}
-	return s.control(ctx, "stop", unit)
+	return err
 }
+
+// notLoaded is systemctl's exit status for a unit that is not there (systemctl(1), exit status).
+const notLoaded = 5
 
 // stopTimeout is beyond what a unit may take to drain.
 const stopTimeout = 5 * time.Minute
