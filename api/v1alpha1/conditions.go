@@ -14,6 +14,8 @@ const (
 	ConditionIntercepting = "Intercepting"
 	// ConditionDrifted: others changed what Hawser put on the host. It is bad when it is true.
 	ConditionDrifted = "Drifted"
+	// ConditionRestartRequired: the proxy runs with older settings until its owner restarts it. It is bad when it is true.
+	ConditionRestartRequired = "RestartRequired"
 	// ConditionHealthy: proxy and application are ready; callers send traffic.
 	ConditionHealthy = "Healthy"
 	// ConditionReady sums up: connected, current, healthy.

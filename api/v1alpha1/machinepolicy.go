@@ -112,7 +112,7 @@ type DNS struct {
 	Enabled *bool `json:"enabled,omitempty"`
 }
 
-// ProxyLimits goes into the proxy's systemd unit.
+// ProxyLimits is about the proxy's systemd unit.
 type ProxyLimits struct {
 	// MemoryMax is the hard limit of the proxy's memory.
 	// +optional
@@ -125,6 +125,11 @@ type ProxyLimits struct {
 	// Drain is how long the proxy lets requests in flight end when it is stopped, 5 s by default.
 	// +optional
 	Drain *metav1.Duration `json:"drain,omitempty"`
+	// Restart says who restarts the proxy for settings that it reads at its start only, and for another version: the agent, at once
+	// (Automatic, the default), or the machine's owner (Manual). Condition RestartRequired tells that it is due.
+	// +optional
+	// +kubebuilder:validation:Enum=Automatic;Manual
+	Restart string `json:"restart,omitempty"`
 }
 
 // Identity sets the life of the agent's certificates.

@@ -125,7 +125,7 @@ func outcomeOf(want *hawserv1.DesiredState, have plan.Observed) Outcome {
 	}
 	slot := plan.ActiveSlot(have)
 	if unit := have.Units[slot]; unit.Active {
-		outcome.Proxy = report.Proxy{Slot: string(slot), Ready: unit.Ready}
+		outcome.Proxy = report.Proxy{Slot: string(slot), Ready: unit.Ready, Outdated: plan.RestartRequired(want, have)}
 		if path.Base(have.Files[slot.Link()].Target) == plan.Digest(want) {
 			outcome.Proxy.Version, outcome.Proxy.ImageDigest = want.GetProxy().GetVersion(), want.GetProxy().GetImageDigest()
 		}

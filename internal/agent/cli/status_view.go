@@ -99,7 +99,7 @@ func rows(status local.Status, now time.Time) []row {
 func remarks(status local.Status, now time.Time) []row {
 	list := []row{{}}
 	for _, condition := range status.Conditions {
-		if (condition.Status == "True") == (condition.Type == report.Drifted) && condition.Message != "" && condition.Reason != "ModeNone" {
+		if report.Bad(condition.Type, condition.Status) && condition.Message != "" && condition.Reason != "ModeNone" {
 			list = append(list, row{name: condition.Type, mark: conditionMark(condition),
 				text: fmt.Sprintf("%s for %s: %s", condition.Reason, age(now.Sub(condition.LastTransition)), condition.Message)})
 		}

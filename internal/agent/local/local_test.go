@@ -62,7 +62,7 @@ func TestStatusAndDrain(t *testing.T) {
 	_, path := serve(t)
 	client := NewClient(path)
 	status, err := client.Status(t.Context())
-	if err != nil || status.Machine.Name != "vm-1" || status.Facts.Draining || len(status.Conditions) != 5 {
+	if err != nil || status.Machine.Name != "vm-1" || status.Facts.Draining || len(status.Conditions) != 6 {
 		t.Errorf("status %+v, %v", status, err)
 	}
 	if err := client.Drain(t.Context()); err != nil {

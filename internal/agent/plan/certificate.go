@@ -36,15 +36,17 @@ func (s ForgetCertificate) Paths() []string {
 	return []string{s.Slot.file(certificateFile), s.Slot.file(certificateKeyFile)}
 }
 
-// certificate plans that a certificate of another identity than the desired one goes, and reports whether one does.
+// certificate plans that a certificate of another identity than the desired one goes.
 func (p *planner) certificate() {
-	have := p.have.Identities[p.slot]
-	if have == "" || strings.HasSuffix(have, workload(p.want)) {
-		return
+	if p.renamed() {
+		p.add(ForgetCertificate{p.slot, p.have.Identities[p.slot]})
 	}
-	p.add(ForgetCertificate{p.slot, have})
-	p.changed = append(p.changed, "service account")
-	p.renamed = true
+}
+
+// renamed reports whether the proxy gets another identity than its certificate has.
+func (p *planner) renamed() bool {
+	have := p.have.Identities[p.slot]
+	return have != "" && !strings.HasSuffix(have, workload(p.want))
 }
 
 // workload is the end of the SPIFFE ID that the settings give the proxy (istio.io/istio, pkg/spiffe), empty if they give none. Its trust
@@ -54,7 +56,7 @@ func workload(want *hawserv1.DesiredState) string {
 	for _, variable := range want.GetMesh().GetEnvironment() {
 		values[variable.GetName()] = variable.GetValue()
 	}
-	namespace, account := values["POD_NAMESPACE"], values["SERVICE_ACCOUNT"]
+	namespace, account := values["POD_NAMESPACE"], values[variableAccount]
 	if namespace == "" || account == "" {
 		return ""
 	}

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 
@@ -14,7 +13,7 @@ import (
 // itself, and only when it is ready the traffic and the lookups that it is for. What it is not for any more is taken from it
 // before it restarts.
 func Compute(want *hawserv1.DesiredState, have Observed) []Step {
-	p := planner{want: want, have: have, slot: ActiveSlot(have), mesh: DNSWay(want, have)}
+	p := newPlanner(want, have)
 	p.account()
 	p.directories()
 	p.version()
@@ -80,6 +79,10 @@ func intercepts(want *hawserv1.DesiredState) bool {
 	return want.GetInterception().GetMode() == hawserv1.Interception_MODE_REDIRECT
 }
 
+func newPlanner(want *hawserv1.DesiredState, have Observed) *planner {
+	return &planner{want: want, have: have, slot: ActiveSlot(have), mesh: DNSWay(want, have)}
+}
+
 // planner collects the steps of one plan.
 type planner struct {
 	want *hawserv1.DesiredState
@@ -88,10 +91,6 @@ type planner struct {
 	mesh Way
 
 	steps []Step
-	// changed names what of the proxy's configuration this plan changes, for the reason of a restart.
-	changed []string
-	// renamed: the proxy gets another identity.
-	renamed bool
 	// reload: a unit's file changes.
 	reload bool
 }
@@ -122,12 +121,12 @@ func (p *planner) unit() {
 	if p.reload || p.have.UnitsStale {
 		p.add(ReloadUnits{})
 	}
-	unit := p.have.Units[p.slot]
+	unit, outdated := p.have.Units[p.slot], p.outdated()
 	switch {
 	case !unit.Active:
 		p.add(StartProxy{p.slot})
-	case unit.Configuration != p.stamp() || p.renamed:
-		p.add(RestartProxy{p.slot, cmp.Or(strings.Join(p.changed, ", "), "it runs an older configuration")})
+	case len(outdated) > 0 && !p.waits(outdated):
+		p.add(RestartProxy{p.slot, strings.Join(outdated, ", ")})
 	case unit.Ready:
 		return
 	}
@@ -178,8 +177,12 @@ func (p *planner) resolver() {
 	}
 }
 
-// leftovers removes versions that no slot links to: those of the past, and those of an update that was overtaken.
+// leftovers removes versions that no slot links to: those of the past, and those of an update that was overtaken. One that a proxy still
+// runs, as its restart waits, stays.
 func (p *planner) leftovers() {
+	if outdated := p.outdated(); len(outdated) > 0 && p.waits(outdated) {
+		return
+	}
 	var unused []string
 	for digest := range p.have.Versions {
 		if digest != Digest(p.want) {

@@ -2,8 +2,6 @@ package plan
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -11,9 +9,12 @@ import (
 	"strings"
 )
 
-// VariableConfiguration is in the proxy's environment a hash of all that it read when it started. The running process carries
-// it, so that a restart which a crash of the agent cut off is found missing afterwards.
-const VariableConfiguration = "HAWSER_CONFIGURATION"
+// Variables that have a part of the stamp of their own.
+const (
+	variableAccount = "SERVICE_ACCOUNT"
+	variableAddress = "INSTANCE_IP"
+	variableLookups = "ISTIO_META_DNS_CAPTURE"
+)
 
 func dnsAddress(slot Slot) string { return fmt.Sprintf("127.0.0.1:%d", slot.Ports().DNS) }
 
@@ -24,10 +25,10 @@ func (p *planner) environment() map[string]string {
 		variables[variable.GetName()] = variable.GetValue()
 	}
 	maps.Copy(variables, map[string]string{
-		"INSTANCE_IP":            p.have.Address,
+		variableAddress:          p.have.Address,
 		"PROXY_CONFIG":           p.proxyConfig(),
 		"DNS_PROXY_ADDR":         fmt.Sprintf("localhost:%d", p.slot.Ports().DNS),
-		"ISTIO_META_DNS_CAPTURE": fmt.Sprint(p.mesh != NoLookups),
+		variableLookups:          fmt.Sprint(p.mesh != NoLookups),
 		// The certificate is kept, so that the proxy comes back by it when its token has expired meanwhile.
 		"PROV_CERT":    "./etc/certs",
 		"OUTPUT_CERTS": "./etc/certs",
@@ -68,17 +69,4 @@ func (p *planner) environmentFile() []byte {
 // characters and takes everything else as it is (systemd, src/basic/env-file.c).
 func quote(value string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, `$`, `\$`, "`", "\\`").Replace(value) + `"`
-}
-
-// stamp is the hash of all that a proxy reads at its start and never again.
-func (p *planner) stamp() string {
-	hash := sha256.New()
-	variables := p.environment()
-	for _, name := range slices.Sorted(maps.Keys(variables)) {
-		fmt.Fprintf(hash, "%q=%q\n", name, variables[name])
-	}
-	for _, part := range [][]byte{[]byte(Digest(p.want)), p.want.GetMesh().GetMeshYaml(), p.upstream(), dropIn(p.want.GetUnit())} {
-		fmt.Fprintf(hash, "%q\n", part)
-	}
-	return hex.EncodeToString(hash.Sum(nil))[:32]
 }

@@ -80,18 +80,10 @@ func (p *planner) directories() {
 
 func (p *planner) slotFiles() {
 	mesh := p.want.GetMesh()
-	if p.link(p.slot.Link(), path.Join("../../versions", Digest(p.want))) {
-		p.changed = append(p.changed, "version")
-	}
-	if p.write(WriteFile{Path: p.slot.file(meshFile), Mode: 0o644, Owner: Root, Content: mesh.GetMeshYaml()}) {
-		p.changed = append(p.changed, "mesh configuration")
-	}
-	if p.write(WriteFile{Path: UpstreamResolvConf, Mode: 0o644, Owner: Root, Content: p.upstream()}) {
-		p.changed = append(p.changed, "upstream resolvers")
-	}
-	if p.write(WriteFile{Path: p.slot.file(environmentFile), Mode: 0o600, Owner: Root, Content: p.environmentFile()}) {
-		p.changed = append(p.changed, "environment")
-	}
+	p.link(p.slot.Link(), path.Join("../../versions", Digest(p.want)))
+	p.write(WriteFile{Path: p.slot.file(meshFile), Mode: 0o644, Owner: Root, Content: mesh.GetMeshYaml()})
+	p.write(WriteFile{Path: UpstreamResolvConf, Mode: 0o644, Owner: Root, Content: p.upstream()})
+	p.write(WriteFile{Path: p.slot.file(environmentFile), Mode: 0o600, Owner: Root, Content: p.environmentFile()})
 	// The proxy reads these two again whenever it needs them.
 	p.write(WriteFile{Path: p.slot.file(rootsFile), Mode: 0o644, Owner: Root, Content: mesh.GetRootCertificates()})
 	p.link(p.slot.file(tokensLink), p.slot.TokensDirectory())
@@ -99,7 +91,6 @@ func (p *planner) slotFiles() {
 		p.write(WriteFile{Path: p.slot.TokenFile(), Mode: 0o400, Owner: Proxy, Content: []byte(token), Secret: true})
 	}
 	if p.write(WriteFile{Path: p.slot.dropInFile(), Mode: 0o644, Owner: Root, Content: dropIn(p.want.GetUnit())}) {
-		p.changed = append(p.changed, "unit settings")
 		p.reload = true
 	}
 }
@@ -114,14 +105,12 @@ func (p *planner) write(want WriteFile) bool {
 	return !same
 }
 
-// link plans a symbolic link and reports whether it changes.
-func (p *planner) link(at, target string) bool {
+// link plans a symbolic link.
+func (p *planner) link(at, target string) {
 	have, exists := p.have.Files[at]
-	if exists && have.Mode&fs.ModeSymlink != 0 && have.Target == target {
-		return false
+	if !exists || have.Mode&fs.ModeSymlink == 0 || have.Target != target {
+		p.add(Link{Path: at, Target: target, Owner: Root})
 	}
-	p.add(Link{Path: at, Target: target, Owner: Root})
-	return true
 }
 
 // edit plans the marked block of a file that belongs to the host. A file that is not there is made for a block only.

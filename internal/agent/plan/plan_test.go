@@ -29,6 +29,23 @@ func cases() map[string]damage {
 		"new-environment": func(_ *plantest.Host, want *hawserv1.DesiredState) {
 			want.Mesh.Environment[0].Value = `{"app":"ratings","version":"$2"}`
 		},
+		"new-environment-restart-left-to-the-owner": func(_ *plantest.Host, want *hawserv1.DesiredState) {
+			want.Unit.Restart = hawserv1.Unit_RESTART_MANUAL
+			want.Mesh.Environment[0].Value = `{"app":"ratings","version":"$2"}`
+		},
+		"new-version-restart-left-to-the-owner": func(_ *plantest.Host, want *hawserv1.DesiredState) {
+			want.Unit.Restart = hawserv1.Unit_RESTART_MANUAL
+			want.Proxy.Version, want.Proxy.ImageDigest = "1.31.1", "sha256:"+strings.Repeat("2", 64)
+		},
+		"new-address-restart-left-to-the-owner": func(h *plantest.Host, want *hawserv1.DesiredState) {
+			want.Unit.Restart = hawserv1.Unit_RESTART_MANUAL
+			h.State.Address = "192.0.2.99"
+		},
+		"older-agents-configuration": func(h *plantest.Host, _ *hawserv1.DesiredState) {
+			unit := h.State.Units[plan.SlotA]
+			unit.Configuration = "0123456789abcdef"
+			h.State.Units[plan.SlotA] = unit
+		},
 		"certificate-of-another-account": func(h *plantest.Host, _ *hawserv1.DesiredState) {
 			h.State.Identities[plan.SlotA] = "spiffe://cluster.local/ns/shop/sa/catalog"
 		},

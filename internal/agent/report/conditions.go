@@ -1,6 +1,9 @@
 package report
 
 import (
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
@@ -13,8 +16,9 @@ const (
 	ProxyReady    = "ProxyReady"
 	IdentityValid = "IdentityValid"
 	Intercepting  = "Intercepting"
-	// Drifted is bad when it is true, unlike the others.
-	Drifted = "Drifted"
+	// Drifted and RestartRequired are bad when they are true, unlike the others.
+	Drifted         = "Drifted"
+	RestartRequired = "RestartRequired"
 )
 
 // verdict is a condition without its time. Its message holds nothing that changes by itself, such as ages, since each
@@ -30,7 +34,15 @@ func truth(kind string, is bool, reasonTrue, reasonFalse, message string) verdic
 
 // judge says what facts mean at the time now.
 func judge(f Facts, now time.Time) []verdict {
-	return []verdict{configCurrent(f.Configuration), proxyReady(f.Proxy), identityValid(f.Certificates, now), intercepting(f.Interception), drifted(f.Drift, now)}
+	return []verdict{
+		configCurrent(f.Configuration), proxyReady(f.Proxy), identityValid(f.Certificates, now), intercepting(f.Interception),
+		restartRequired(f.Proxy), drifted(f.Drift, now),
+	}
+}
+
+// Bad reports whether a condition of this type and status is one to be told of.
+func Bad(kind, status string) bool {
+	return (status == "True") == (kind == Drifted || kind == RestartRequired)
 }
 
 func configCurrent(c Configuration) verdict {
@@ -51,6 +63,19 @@ func proxyReady(p Proxy) verdict {
 		return verdict{ProxyReady, "False", "NotRunning", orElse(p.Message, "no proxy runs yet")}
 	}
 	return truth(ProxyReady, p.Ready, "Ready", "NotReady", orElse(p.Message, "the proxy has not become ready yet"))
+}
+
+func restartRequired(p Proxy) verdict {
+	if len(p.Outdated) == 0 {
+		return verdict{RestartRequired, "False", "UpToDate", ""}
+	}
+	reason := "SettingsChanged"
+	if slices.Contains(p.Outdated, "version") {
+		reason = "VersionChanged"
+	}
+	return verdict{RestartRequired, "True", reason, fmt.Sprintf(
+		"the proxy runs with an older %s: a policy leaves its restart to you; `systemctl restart hawser-proxy@%s` on the machine drains and restarts it",
+		strings.Join(p.Outdated, ", "), p.Slot)}
 }
 
 func intercepting(i Interception) verdict {

@@ -65,6 +65,8 @@ type Proxy struct {
 	ImageDigest string `json:"imageDigest,omitempty"`
 	Slot        string `json:"slot,omitempty"`
 	Ready       bool   `json:"ready"`
+	// Outdated names what the proxy waits for a restart with, by the machine's owner; none if there is nothing.
+	Outdated []string `json:"outdated,omitempty"`
 	// Message says why not, in the proxy's own words.
 	Message string `json:"message,omitempty"`
 }

@@ -48,6 +48,8 @@ func TestJudgement(t *testing.T) {
 		{"agent-certificate-expired", func(f *Facts) { f.Certificates.Agent.NotAfter = now }, "IdentityValid=False/AgentCertificateExpired"},
 		{"proxy-certificate-expired", func(f *Facts) { f.Certificates.Proxy.NotAfter = now }, "IdentityValid=False/ProxyCertificateExpired"},
 		{"token-expired-beside-a-certificate", func(f *Facts) { f.Certificates.IstioToken.NotAfter = now }, ""},
+		{"restart-due", func(f *Facts) { f.Proxy.Outdated = []string{"environment", "unit settings"} }, "RestartRequired=True/SettingsChanged"},
+		{"version-staged", func(f *Facts) { f.Proxy.Outdated = []string{"version"} }, "RestartRequired=True/VersionChanged"},
 		{"repaired", func(f *Facts) { f.Drift = Drift{}.Repair("/etc/hosts", now) }, "Drifted=True/Repaired"},
 		{"contested", func(f *Facts) { f.Drift.Contested = []Contested{{Thing: "/etc/hosts", Until: now.Add(1)}} }, "Drifted=True/Contested"},
 		{"contested-until-now", func(f *Facts) { f.Drift.Contested = []Contested{{Thing: "/etc/hosts", Until: now}} }, ""},
@@ -58,10 +60,10 @@ func TestJudgement(t *testing.T) {
 			test.change(&facts)
 			var got []string
 			for _, v := range judge(facts, now) {
-				if good := v.status == "True"; good == (v.kind == Drifted) {
+				if Bad(v.kind, v.status) {
 					got = append(got, fmt.Sprintf("%s=%s/%s", v.kind, v.status, v.reason))
 				}
-				if v.reason == "" || v.status != "True" && v.message == "" && v.reason != "NoSpace" && v.kind != Drifted {
+				if v.reason == "" || v.status != "True" && v.message == "" && v.reason != "NoSpace" && Bad(v.kind, v.status) {
 					t.Errorf("%+v: a condition has a reason, and a message unless it is true", v)
 				}
 			}

@@ -69,10 +69,15 @@ func dns(f facts.Facts, group facts.Group, policy facts.Policy) *hawserv1.Dns {
 }
 
 func unit(policy facts.Policy) *hawserv1.Unit {
+	restart := hawserv1.Unit_RESTART_UNSPECIFIED
+	if policy.RestartManually {
+		restart = hawserv1.Unit_RESTART_MANUAL
+	}
 	return &hawserv1.Unit{
 		MemoryMax:         policy.MemoryMax,
 		OpenFiles:         policy.OpenFiles,
 		DrainMilliseconds: policy.Drain.Milliseconds(),
+		Restart:           restart,
 	}
 }
 

@@ -22,6 +22,8 @@ type Policy struct {
 	MemoryMax int64
 	OpenFiles int64
 	Drain     time.Duration
+	// RestartManually: the machine's owner restarts the proxy for new settings, not the agent.
+	RestartManually bool
 	// CertificateLifetime of the agent's client certificate, and RecoveryWindow after its end.
 	CertificateLifetime time.Duration
 	RecoveryWindow      time.Duration
@@ -36,7 +38,7 @@ type Policy struct {
 func (f Facts) PolicyOf(namespace, group string) Policy {
 	merged := Policy{}
 	m := merger{namespace: namespace}
-	var external, mode, dns, memory, files, drain, lifetime, window, cidr scalar
+	var external, mode, dns, memory, files, drain, restart, lifetime, window, cidr scalar
 	for _, p := range f.Policies[namespace] {
 		if len(p.Spec.Groups) > 0 && !slices.Contains(p.Spec.Groups, group) {
 			continue
@@ -68,6 +70,7 @@ func (f Facts) PolicyOf(namespace, group string) Policy {
 			if l.Drain != nil {
 				m.take(&drain, p.Name, "proxy.drain", l.Drain.Duration)
 			}
+			m.take(&restart, p.Name, "proxy.restart", l.Restart)
 		}
 		if i := spec.Identity; i != nil {
 			if i.CertificateLifetime != nil {
@@ -92,6 +95,7 @@ func (f Facts) PolicyOf(namespace, group string) Policy {
 	merged.MemoryMax = or(memory, int64(0))
 	merged.OpenFiles = or(files, int64(65536))
 	merged.Drain = or(drain, 5*time.Second)
+	merged.RestartManually = or(restart, "Automatic") == "Manual"
 	merged.CertificateLifetime = or(lifetime, 24*time.Hour)
 	merged.RecoveryWindow = or(window, 30*24*time.Hour)
 	merged.AddressCIDR = or(cidr, "")

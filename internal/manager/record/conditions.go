@@ -35,6 +35,9 @@ const (
 
 const messageRevoked = "the machine was revoked"
 
+// warnings are the conditions that are bad when they are true.
+func warnings() []string { return []string{v1alpha1.ConditionRestartRequired, v1alpha1.ConditionDrifted} }
+
 // conditions are all of the machine's; existing ones are what is written.
 func (c circumstances) conditions(existing []meta.Condition) []meta.Condition {
 	list := []meta.Condition{{Type: v1alpha1.ConditionConnected, Status: meta.ConditionTrue, Reason: reasonConnected}}
@@ -45,9 +48,11 @@ func (c circumstances) conditions(existing []meta.Condition) []meta.Condition {
 			list = append(list, meta.Condition{Type: kind, Status: meta.ConditionUnknown, Reason: reasonUnreported, Message: "the agent has not told yet"})
 		}
 	}
-	// Agents of earlier versions do not tell it, and nothing is amiss then.
-	if told, ok := c.told(v1alpha1.ConditionDrifted); ok {
-		list = append(list, told)
+	// Agents of earlier versions do not tell these, and nothing is amiss then.
+	for _, kind := range warnings() {
+		if told, ok := c.told(kind); ok {
+			list = append(list, told)
+		}
 	}
 	current, healthy := c.configCurrent(existing), c.healthy()
 	return append(list, current, healthy, ready(current, healthy))

@@ -28,13 +28,15 @@ func tell(events Events, before, after *v1alpha1.Machine) {
 	if is != nil && is.Status == meta.ConditionFalse && is.Reason != reasonApplying && (was == nil || was.Reason != is.Reason) {
 		events.Eventf(after, nil, core.EventTypeWarning, is.Reason, "Record", "%s", is.Message)
 	}
-	tellDrift(events, before, after)
+	for _, kind := range warnings() {
+		tellWarning(events, kind, before, after)
+	}
 }
 
-// tellDrift makes an Event of each change of what was repaired or is contested; that it is over is worth none.
-func tellDrift(events Events, before, after *v1alpha1.Machine) {
-	is := apimeta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionDrifted)
-	was := apimeta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionDrifted)
+// tellWarning makes an Event of each change of what was repaired, is contested, or waits for a restart; that it is over is worth none.
+func tellWarning(events Events, condition string, before, after *v1alpha1.Machine) {
+	is := apimeta.FindStatusCondition(after.Status.Conditions, condition)
+	was := apimeta.FindStatusCondition(before.Status.Conditions, condition)
 	if is == nil || is.Status != meta.ConditionTrue || was != nil && was.Status == is.Status && was.Reason == is.Reason && was.Message == is.Message {
 		return
 	}
@@ -42,7 +44,11 @@ func tellDrift(events Events, before, after *v1alpha1.Machine) {
 	if is.Reason == reasonContested {
 		kind = core.EventTypeWarning
 	}
-	events.Eventf(after, nil, kind, is.Reason, "Record", "%s", is.Message)
+	reason := is.Reason
+	if condition == v1alpha1.ConditionRestartRequired {
+		reason = condition
+	}
+	events.Eventf(after, nil, kind, reason, "Record", "%s", is.Message)
 }
 
 func positive(kind string) string {

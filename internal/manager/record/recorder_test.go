@@ -186,23 +186,28 @@ func TestProblemIsAConditionAndAnEvent(t *testing.T) {
 	})
 }
 
-// TestDriftIsAConditionAndAnEvent: each change of what is told is one Event, and neither its repetition nor its end is.
-func TestDriftIsAConditionAndAnEvent(t *testing.T) {
+// TestWarningsAreConditionsAndEvents: each change of what is told is one Event, and neither its repetition nor its end is.
+func TestWarningsAreConditionsAndEvents(t *testing.T) {
 	inWorld(t, func(w *world) {
 		e := w.connect(w.replica("pod-0"), "s1", asItIs)
 		w.api.takeEvents()
-		for _, step := range []struct{ status, reason, message, event string }{
-			{"False", "InPlace", "", ""},
-			{"True", "Repaired", "put right: /etc/hosts", "Normal Repaired: put right: /etc/hosts"},
-			{"True", "Repaired", "put right: /etc/hosts", ""},
-			{"True", "Repaired", "put right: /etc/hosts, traffic rules", "Normal Repaired: put right: /etc/hosts, traffic rules"},
-			{"True", "Contested", "traffic rules", "Warning Contested: traffic rules"},
-			{"False", "InPlace", "", ""},
+		const drifted, restart = v1alpha1.ConditionDrifted, v1alpha1.ConditionRestartRequired
+		for _, step := range []struct{ kind, status, reason, message, event string }{
+			{drifted, "False", "InPlace", "", ""},
+			{drifted, "True", "Repaired", "put right: /etc/hosts", "Normal Repaired: put right: /etc/hosts"},
+			{drifted, "True", "Repaired", "put right: /etc/hosts", ""},
+			{drifted, "True", "Repaired", "put right: /etc/hosts, traffic rules", "Normal Repaired: put right: /etc/hosts, traffic rules"},
+			{drifted, "True", "Contested", "traffic rules", "Warning Contested: traffic rules"},
+			{drifted, "False", "InPlace", "", ""},
+			{restart, "False", "UpToDate", "", ""},
+			{restart, "True", "SettingsChanged", "environment", "Normal RestartRequired: environment"},
+			{restart, "True", "VersionChanged", "version, environment", "Normal RestartRequired: version, environment"},
+			{restart, "False", "UpToDate", "", ""},
 		} {
-			told := &hawserv1.Condition{Type: v1alpha1.ConditionDrifted, Status: step.status, Reason: step.reason, Message: step.message}
+			told := &hawserv1.Condition{Type: step.kind, Status: step.status, Reason: step.reason, Message: step.message}
 			e.Report(healthy(func(r *hawserv1.Report) { r.Conditions = append(r.Conditions, told) }))
 			synctest.Wait()
-			is := apimeta.FindStatusCondition(w.object().Status.Conditions, v1alpha1.ConditionDrifted)
+			is := apimeta.FindStatusCondition(w.object().Status.Conditions, step.kind)
 			if is == nil || string(is.Status) != step.status || is.Reason != step.reason || is.Message != step.message {
 				t.Errorf("condition %+v, want %+v", is, step)
 			}

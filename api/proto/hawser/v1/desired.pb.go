@@ -127,6 +127,54 @@ func (Interception_Mode) EnumDescriptor() ([]byte, []int) {
 	return file_hawser_v1_desired_proto_rawDescGZIP(), []int{6, 0}
 }
 
+type Unit_Restart int32
+
+const (
+	// The agent does, as soon as they come.
+	Unit_RESTART_UNSPECIFIED Unit_Restart = 0
+	// The machine's owner does; until then the agent says that it is due.
+	Unit_RESTART_MANUAL Unit_Restart = 1
+)
+
+// Enum value maps for Unit_Restart.
+var (
+	Unit_Restart_name = map[int32]string{
+		0: "RESTART_UNSPECIFIED",
+		1: "RESTART_MANUAL",
+	}
+	Unit_Restart_value = map[string]int32{
+		"RESTART_UNSPECIFIED": 0,
+		"RESTART_MANUAL":      1,
+	}
+)
+
+func (x Unit_Restart) Enum() *Unit_Restart {
+	p := new(Unit_Restart)
+	*p = x
+	return p
+}
+
+func (x Unit_Restart) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Unit_Restart) Descriptor() protoreflect.EnumDescriptor {
+	return file_hawser_v1_desired_proto_enumTypes[2].Descriptor()
+}
+
+func (Unit_Restart) Type() protoreflect.EnumType {
+	return &file_hawser_v1_desired_proto_enumTypes[2]
+}
+
+func (x Unit_Restart) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Unit_Restart.Descriptor instead.
+func (Unit_Restart) EnumDescriptor() ([]byte, []int) {
+	return file_hawser_v1_desired_proto_rawDescGZIP(), []int{8, 0}
+}
+
 // DesiredState is all that a machine has to be. It is computed by a pure function in the manager, so that every replica
 // comes to the same bytes, and applied as a whole by the agent.
 type DesiredState struct {
@@ -763,8 +811,10 @@ type Unit struct {
 	OpenFiles int64 `protobuf:"varint,2,opt,name=open_files,json=openFiles,proto3" json:"open_files,omitempty"`
 	// Milliseconds that the proxy gets to drain when stopped.
 	DrainMilliseconds int64 `protobuf:"varint,3,opt,name=drain_milliseconds,json=drainMilliseconds,proto3" json:"drain_milliseconds,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// Who restarts a proxy for new settings.
+	Restart       Unit_Restart `protobuf:"varint,4,opt,name=restart,proto3,enum=hawser.v1.Unit_Restart" json:"restart,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Unit) Reset() {
@@ -816,6 +866,13 @@ func (x *Unit) GetDrainMilliseconds() int64 {
 		return x.DrainMilliseconds
 	}
 	return 0
+}
+
+func (x *Unit) GetRestart() Unit_Restart {
+	if x != nil {
+		return x.Restart
+	}
+	return Unit_RESTART_UNSPECIFIED
 }
 
 // Health is the probe of the WorkloadGroup (spec.probe). The agent runs it: see docs/adr/0004.
@@ -1375,13 +1432,17 @@ const file_hawser_v1_desired_proto_rawDesc = "" +
 	"\x03Dns\x12\x18\n" +
 	"\aenabled\x18\x01 \x01(\bR\aenabled\x12%\n" +
 	"\x0esearch_domains\x18\x02 \x03(\tR\rsearchDomains\x12\x14\n" +
-	"\x05zones\x18\x03 \x03(\tR\x05zones\"s\n" +
+	"\x05zones\x18\x03 \x03(\tR\x05zones\"\xde\x01\n" +
 	"\x04Unit\x12\x1d\n" +
 	"\n" +
 	"memory_max\x18\x01 \x01(\x03R\tmemoryMax\x12\x1d\n" +
 	"\n" +
 	"open_files\x18\x02 \x01(\x03R\topenFiles\x12-\n" +
-	"\x12drain_milliseconds\x18\x03 \x01(\x03R\x11drainMilliseconds\"\xba\x03\n" +
+	"\x12drain_milliseconds\x18\x03 \x01(\x03R\x11drainMilliseconds\x121\n" +
+	"\arestart\x18\x04 \x01(\x0e2\x17.hawser.v1.Unit.RestartR\arestart\"6\n" +
+	"\aRestart\x12\x17\n" +
+	"\x13RESTART_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eRESTART_MANUAL\x10\x01\"\xba\x03\n" +
 	"\x06Health\x12*\n" +
 	"\x04http\x18\x01 \x01(\v2\x14.hawser.v1.HttpProbeH\x00R\x04http\x12'\n" +
 	"\x03tcp\x18\x02 \x01(\v2\x13.hawser.v1.TcpProbeH\x00R\x03tcp\x12*\n" +
@@ -1427,54 +1488,56 @@ func file_hawser_v1_desired_proto_rawDescGZIP() []byte {
 	return file_hawser_v1_desired_proto_rawDescData
 }
 
-var file_hawser_v1_desired_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_hawser_v1_desired_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
 var file_hawser_v1_desired_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_hawser_v1_desired_proto_goTypes = []any{
 	(ProxyFile_Role)(0),    // 0: hawser.v1.ProxyFile.Role
 	(Interception_Mode)(0), // 1: hawser.v1.Interception.Mode
-	(*DesiredState)(nil),   // 2: hawser.v1.DesiredState
-	(*MeshConfig)(nil),     // 3: hawser.v1.MeshConfig
-	(*EnvVar)(nil),         // 4: hawser.v1.EnvVar
-	(*HostAlias)(nil),      // 5: hawser.v1.HostAlias
-	(*Proxy)(nil),          // 6: hawser.v1.Proxy
-	(*ProxyFile)(nil),      // 7: hawser.v1.ProxyFile
-	(*Interception)(nil),   // 8: hawser.v1.Interception
-	(*Dns)(nil),            // 9: hawser.v1.Dns
-	(*Unit)(nil),           // 10: hawser.v1.Unit
-	(*Health)(nil),         // 11: hawser.v1.Health
-	(*HttpProbe)(nil),      // 12: hawser.v1.HttpProbe
-	(*TcpProbe)(nil),       // 13: hawser.v1.TcpProbe
-	(*ExecProbe)(nil),      // 14: hawser.v1.ExecProbe
-	(*GrpcProbe)(nil),      // 15: hawser.v1.GrpcProbe
-	(*IstioToken)(nil),     // 16: hawser.v1.IstioToken
-	(*Notice)(nil),         // 17: hawser.v1.Notice
-	(*MachineRef)(nil),     // 18: hawser.v1.MachineRef
+	(Unit_Restart)(0),      // 2: hawser.v1.Unit.Restart
+	(*DesiredState)(nil),   // 3: hawser.v1.DesiredState
+	(*MeshConfig)(nil),     // 4: hawser.v1.MeshConfig
+	(*EnvVar)(nil),         // 5: hawser.v1.EnvVar
+	(*HostAlias)(nil),      // 6: hawser.v1.HostAlias
+	(*Proxy)(nil),          // 7: hawser.v1.Proxy
+	(*ProxyFile)(nil),      // 8: hawser.v1.ProxyFile
+	(*Interception)(nil),   // 9: hawser.v1.Interception
+	(*Dns)(nil),            // 10: hawser.v1.Dns
+	(*Unit)(nil),           // 11: hawser.v1.Unit
+	(*Health)(nil),         // 12: hawser.v1.Health
+	(*HttpProbe)(nil),      // 13: hawser.v1.HttpProbe
+	(*TcpProbe)(nil),       // 14: hawser.v1.TcpProbe
+	(*ExecProbe)(nil),      // 15: hawser.v1.ExecProbe
+	(*GrpcProbe)(nil),      // 16: hawser.v1.GrpcProbe
+	(*IstioToken)(nil),     // 17: hawser.v1.IstioToken
+	(*Notice)(nil),         // 18: hawser.v1.Notice
+	(*MachineRef)(nil),     // 19: hawser.v1.MachineRef
 }
 var file_hawser_v1_desired_proto_depIdxs = []int32{
-	18, // 0: hawser.v1.DesiredState.machine:type_name -> hawser.v1.MachineRef
-	3,  // 1: hawser.v1.DesiredState.mesh:type_name -> hawser.v1.MeshConfig
-	6,  // 2: hawser.v1.DesiredState.proxy:type_name -> hawser.v1.Proxy
-	8,  // 3: hawser.v1.DesiredState.interception:type_name -> hawser.v1.Interception
-	9,  // 4: hawser.v1.DesiredState.dns:type_name -> hawser.v1.Dns
-	10, // 5: hawser.v1.DesiredState.unit:type_name -> hawser.v1.Unit
-	11, // 6: hawser.v1.DesiredState.health:type_name -> hawser.v1.Health
-	16, // 7: hawser.v1.DesiredState.token:type_name -> hawser.v1.IstioToken
-	17, // 8: hawser.v1.DesiredState.notices:type_name -> hawser.v1.Notice
-	4,  // 9: hawser.v1.MeshConfig.environment:type_name -> hawser.v1.EnvVar
-	5,  // 10: hawser.v1.MeshConfig.host_aliases:type_name -> hawser.v1.HostAlias
-	7,  // 11: hawser.v1.Proxy.files:type_name -> hawser.v1.ProxyFile
+	19, // 0: hawser.v1.DesiredState.machine:type_name -> hawser.v1.MachineRef
+	4,  // 1: hawser.v1.DesiredState.mesh:type_name -> hawser.v1.MeshConfig
+	7,  // 2: hawser.v1.DesiredState.proxy:type_name -> hawser.v1.Proxy
+	9,  // 3: hawser.v1.DesiredState.interception:type_name -> hawser.v1.Interception
+	10, // 4: hawser.v1.DesiredState.dns:type_name -> hawser.v1.Dns
+	11, // 5: hawser.v1.DesiredState.unit:type_name -> hawser.v1.Unit
+	12, // 6: hawser.v1.DesiredState.health:type_name -> hawser.v1.Health
+	17, // 7: hawser.v1.DesiredState.token:type_name -> hawser.v1.IstioToken
+	18, // 8: hawser.v1.DesiredState.notices:type_name -> hawser.v1.Notice
+	5,  // 9: hawser.v1.MeshConfig.environment:type_name -> hawser.v1.EnvVar
+	6,  // 10: hawser.v1.MeshConfig.host_aliases:type_name -> hawser.v1.HostAlias
+	8,  // 11: hawser.v1.Proxy.files:type_name -> hawser.v1.ProxyFile
 	0,  // 12: hawser.v1.ProxyFile.role:type_name -> hawser.v1.ProxyFile.Role
 	1,  // 13: hawser.v1.Interception.mode:type_name -> hawser.v1.Interception.Mode
-	12, // 14: hawser.v1.Health.http:type_name -> hawser.v1.HttpProbe
-	13, // 15: hawser.v1.Health.tcp:type_name -> hawser.v1.TcpProbe
-	14, // 16: hawser.v1.Health.exec:type_name -> hawser.v1.ExecProbe
-	15, // 17: hawser.v1.Health.grpc:type_name -> hawser.v1.GrpcProbe
-	4,  // 18: hawser.v1.HttpProbe.headers:type_name -> hawser.v1.EnvVar
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	2,  // 14: hawser.v1.Unit.restart:type_name -> hawser.v1.Unit.Restart
+	13, // 15: hawser.v1.Health.http:type_name -> hawser.v1.HttpProbe
+	14, // 16: hawser.v1.Health.tcp:type_name -> hawser.v1.TcpProbe
+	15, // 17: hawser.v1.Health.exec:type_name -> hawser.v1.ExecProbe
+	16, // 18: hawser.v1.Health.grpc:type_name -> hawser.v1.GrpcProbe
+	5,  // 19: hawser.v1.HttpProbe.headers:type_name -> hawser.v1.EnvVar
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_hawser_v1_desired_proto_init() }
@@ -1494,7 +1557,7 @@ func file_hawser_v1_desired_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hawser_v1_desired_proto_rawDesc), len(file_hawser_v1_desired_proto_rawDesc)),
-			NumEnums:      2,
+			NumEnums:      3,
 			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
