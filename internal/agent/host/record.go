@@ -26,6 +26,9 @@ func (h *Host) Record(ctx context.Context, steps ...plan.Step) error {
 	return h.ledger.Record(records...)
 }
 
+// packagedAccount declares the proxy's user where the agent's package is installed (sysusers.d(5)).
+const packagedAccount = "/usr/lib/sysusers.d/hawser.conf"
+
 // accountDatabases are what tools for users change.
 func accountDatabases() []string {
 	return []string{"/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"}
@@ -39,6 +42,10 @@ func accountFiles() []string {
 func (h *Host) records(step plan.Step) ([]ledger.Record, error) {
 	switch s := step.(type) {
 	case plan.CreateAccount:
+		if _, err := os.Lstat(h.tree.Path(packagedAccount)); err == nil {
+			// It was there before the join, and somebody deleted it: it stays when the machine leaves, and goes with the package.
+			return nil, nil
+		}
 		var records []ledger.Record
 		for _, path := range accountFiles() {
 			record, err := h.record(ledger.File, path)

@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"strings"
 	"testing"
@@ -69,6 +70,25 @@ func TestFilesThatAreGoneAlready(t *testing.T) {
 	before := m.text()
 	m.converge()
 	m.remove(plan.RunProxyDirectory, plan.ProxyDirectory, plan.SlotA.DropIn(), "/etc/passwd-")
+	m.restore()
+	if got := m.text(); got != before {
+		t.Errorf("restored:\n%s\nwant\n%s", got, before)
+	}
+}
+
+// TestAccountOfThePackageStays: it was there before the join, somebody deleted it, and the agent made it again.
+func TestAccountOfThePackageStays(t *testing.T) {
+	m := newMachine(t, worldFile{path: "/usr/lib/sysusers.d", mode: fs.ModeDir | 0o755}, worldFile{path: packagedAccount, mode: 0o644, content: "u istio-proxy 1337\n"})
+	users := fakeUsers{m}
+	if err := users.Create(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	before := m.text()
+	m.converge()
+	if err := users.force(); err != nil {
+		t.Fatal(err)
+	}
+	m.converge()
 	m.restore()
 	if got := m.text(); got != before {
 		t.Errorf("restored:\n%s\nwant\n%s", got, before)
