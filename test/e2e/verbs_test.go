@@ -162,6 +162,10 @@ func machine(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: machine NAME")
 	}
 	ts.Defer(func() {
+		// A machine that just vanishes stays in rotation for 10 s, and would fail the requests of the scenario that comes next.
+		if err := ts.Exec("hawser-lab", "vm", "exec", args[0], "--", "timeout", "30", "hawser-agent", "leave"); err != nil {
+			ts.Logf("%s does not leave: %v", args[0], err)
+		}
 		ts.Check(ts.Exec("hawser-lab", "vm", "rm", args[0]))
 		ts.Check(ts.Exec("kubectl", "delete", "machine", "-n", "shop", "--ignore-not-found", args[0]))
 	})
