@@ -25,10 +25,10 @@ func (p *planner) environment() map[string]string {
 		variables[variable.GetName()] = variable.GetValue()
 	}
 	maps.Copy(variables, map[string]string{
-		variableAddress:          p.have.Address,
-		"PROXY_CONFIG":           p.proxyConfig(),
-		"DNS_PROXY_ADDR":         fmt.Sprintf("localhost:%d", p.slot.Ports().DNS),
-		variableLookups:          fmt.Sprint(p.mesh != NoLookups),
+		variableAddress:  p.have.Address,
+		"PROXY_CONFIG":   p.proxyConfig(),
+		"DNS_PROXY_ADDR": fmt.Sprintf("localhost:%d", p.slot.Ports().DNS),
+		variableLookups:  fmt.Sprint(p.mesh != NoLookups),
 		// The certificate is kept, so that the proxy comes back by it when its token has expired meanwhile.
 		"PROV_CERT":    "./etc/certs",
 		"OUTPUT_CERTS": "./etc/certs",

@@ -36,7 +36,9 @@ const (
 const messageRevoked = "the machine was revoked"
 
 // warnings are the conditions that are bad when they are true.
-func warnings() []string { return []string{v1alpha1.ConditionRestartRequired, v1alpha1.ConditionDrifted} }
+func warnings() []string {
+	return []string{v1alpha1.ConditionRestartRequired, v1alpha1.ConditionDrifted}
+}
 
 // conditions are all of the machine's; existing ones are what is written.
 func (c circumstances) conditions(existing []meta.Condition) []meta.Condition {
