@@ -121,12 +121,13 @@ func (p *planner) unit() {
 	if p.reload || p.have.UnitsStale {
 		p.add(ReloadUnits{})
 	}
-	unit, outdated := p.have.Units[p.slot], p.outdated()
+	unit := p.have.Units[p.slot]
+	reasons, _ := p.restart()
 	switch {
 	case !unit.Active:
 		p.add(StartProxy{p.slot})
-	case len(outdated) > 0 && !p.waits(outdated):
-		p.add(RestartProxy{p.slot, strings.Join(outdated, ", ")})
+	case len(reasons) > 0:
+		p.add(RestartProxy{p.slot, strings.Join(reasons, ", ")})
 	case unit.Ready:
 		return
 	}
@@ -180,7 +181,7 @@ func (p *planner) resolver() {
 // leftovers removes versions that no slot links to: those of the past, and those of an update that was overtaken. One that a proxy still
 // runs, as its restart waits, stays.
 func (p *planner) leftovers() {
-	if outdated := p.outdated(); len(outdated) > 0 && p.waits(outdated) {
+	if _, later := p.restart(); len(later) > 0 {
 		return
 	}
 	var unused []string

@@ -16,47 +16,45 @@ import (
 // it, so that a restart which a crash of the agent cut off is found missing afterwards.
 const VariableConfiguration = "HAWSER_CONFIGURATION"
 
-// Parts of what a proxy reads at its start and never again, as reasons of a restart name them.
-const (
-	partVersion   = "version"
-	partMesh      = "mesh configuration"
-	partUpstream  = "upstream resolvers"
-	partAddress   = "address"
-	partLookups   = "name resolution"
-	partVariables = "environment"
-	partUnit      = "unit settings"
-	partAccount   = "service account"
-	// partUnknown: the process has a stamp of another version of the agent, or none.
-	partUnknown = "older configuration"
-)
-
-// hostParts are of the host and of the traffic that is led to the proxy. With older ones it would not work, so that their restart waits
-// for nobody; neither does another identity's.
-func hostParts() []string { return []string{partUpstream, partAddress, partLookups, partAccount} }
-
+// part of what a proxy reads at its start and never again, as reasons of a restart name it.
 type part struct {
 	name    string
 	content []byte
+	// waits: a proxy may go on with an older one until its owner restarts it. What the traffic that is led to it depends on does not wait.
+	waits bool
 }
+
+// hash is short: it has to tell one state of a part from the one before, not from all others.
+func (p part) hash() string {
+	sum := sha256.Sum256(p.content)
+	return hex.EncodeToString(sum[:])[:12]
+}
+
+const partAccount = "service account"
+
+// partUnknown: the process has a stamp of another version of the agent, or none.
+func partUnknown() part { return part{name: "older configuration", waits: true} }
 
 // parts are in the order in which reasons name them.
 func (p *planner) parts() []part {
 	variables := p.environment()
-	var text bytes.Buffer
+	address, lookups, account := variables[variableAddress], variables[variableLookups], variables[variableAccount]
+	for _, name := range []string{variableAddress, variableLookups, variableAccount} {
+		delete(variables, name)
+	}
+	var others bytes.Buffer
 	for _, name := range slices.Sorted(maps.Keys(variables)) {
-		if name != variableAddress && name != variableLookups && name != variableAccount {
-			fmt.Fprintf(&text, "%q=%q\n", name, variables[name])
-		}
+		fmt.Fprintf(&others, "%q=%q\n", name, variables[name])
 	}
 	return []part{
-		{partVersion, []byte(Digest(p.want))},
-		{partMesh, p.want.GetMesh().GetMeshYaml()},
-		{partUpstream, p.upstream()},
-		{partAddress, []byte(variables[variableAddress])},
-		{partLookups, []byte(variables[variableLookups])},
-		{partAccount, []byte(variables[variableAccount])},
-		{partVariables, text.Bytes()},
-		{partUnit, dropIn(p.want.GetUnit())},
+		{"version", []byte(Digest(p.want)), true},
+		{"mesh configuration", p.want.GetMesh().GetMeshYaml(), true},
+		{"upstream resolvers", p.upstream(), false},
+		{"address", []byte(address), false},
+		{"name resolution", []byte(lookups), false},
+		{partAccount, []byte(account), false},
+		{"environment", others.Bytes(), true},
+		{"unit settings", dropIn(p.want.GetUnit()), true},
 	}
 }
 
@@ -64,47 +62,47 @@ func (p *planner) parts() []part {
 func (p *planner) stamp() string {
 	var hashes []string
 	for _, part := range p.parts() {
-		hash := sha256.Sum256(part.content)
-		hashes = append(hashes, hex.EncodeToString(hash[:])[:12])
+		hashes = append(hashes, part.hash())
 	}
 	return strings.Join(hashes, "-")
 }
 
-// outdated names the parts that the running proxy has read otherwise than they are wanted; none if no proxy runs.
-func (p *planner) outdated() []string {
+// outdated are the parts that the running proxy has read otherwise than they are wanted; none if no proxy runs.
+func (p *planner) outdated() []part {
 	unit := p.have.Units[p.slot]
 	if !unit.Active {
 		return nil
 	}
-	var names []string
-	parts := p.parts()
-	has, wanted := strings.Split(unit.Configuration, "-"), strings.Split(p.stamp(), "-")
+	var outdated []part
+	parts, has := p.parts(), strings.Split(unit.Configuration, "-")
 	if len(has) != len(parts) {
-		names = append(names, partUnknown)
-		has = wanted
+		outdated = append(outdated, partUnknown())
 	}
 	for i, part := range parts {
-		if has[i] != wanted[i] {
-			names = append(names, part.name)
+		differs := len(has) == len(parts) && has[i] != part.hash()
+		if differs || part.name == partAccount && p.renamed() {
+			outdated = append(outdated, part)
 		}
 	}
-	if p.renamed() && !slices.Contains(names, partAccount) {
-		names = append(names, partAccount)
-	}
-	return names
+	return outdated
 }
 
-// waits reports whether a restart for these parts is left to the machine's owner.
-func (p *planner) waits(outdated []string) bool {
-	return p.want.GetUnit().GetRestart() == hawserv1.Unit_RESTART_MANUAL &&
-		!slices.ContainsFunc(outdated, func(name string) bool { return slices.Contains(hostParts(), name) })
+// restart names what the running proxy is to be restarted for: now, or when its owner does. One of the two is empty.
+func (p *planner) restart() (now, later []string) {
+	waits := p.want.GetUnit().GetRestart() == hawserv1.Unit_RESTART_MANUAL
+	var names []string
+	for _, part := range p.outdated() {
+		names = append(names, part.name)
+		waits = waits && part.waits
+	}
+	if waits {
+		return nil, names
+	}
+	return names, nil
 }
 
 // RestartRequired names what a running proxy waits for a restart with, by its owner; none if there is nothing.
 func RestartRequired(want *hawserv1.DesiredState, have Observed) []string {
-	p := newPlanner(want, have)
-	if outdated := p.outdated(); p.waits(outdated) {
-		return outdated
-	}
-	return nil
+	_, later := newPlanner(want, have).restart()
+	return later
 }
