@@ -2,6 +2,7 @@ package host
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,7 +33,7 @@ func (h *Host) Restore(ctx context.Context) error {
 	var failures []error
 	units := false
 	for _, record := range inOrder(records) {
-		units = units || record.Kind == ledger.Unit || strings.HasPrefix(record.Name, plan.UnitsDirectory) || record.Name == plan.RuntimeUnit
+		units = units || record.Kind == ledger.Unit || ofUnit(record.Name)
 		h.files.Step("undo: " + string(record.Kind) + " " + record.Name)
 		if err := h.undo(ctx, record); err != nil {
 			h.log.Error("the host could not be put back", "kind", string(record.Kind), "name", record.Name, "error", err)
@@ -58,29 +59,26 @@ func (h *Host) Restore(ctx context.Context) error {
 // newest first would then take it away from a proxy that still runs.
 func inOrder(newestFirst []ledger.Record) []ledger.Record {
 	order := slices.Clone(newestFirst)
-	slices.SortStableFunc(order, func(a, b ledger.Record) int {
-		switch consistsOf := proxyConsistsOf(a); {
-		case consistsOf == proxyConsistsOf(b):
-			return 0
-		case consistsOf:
-			return 1
-		default:
-			return -1
-		}
-	})
+	slices.SortStableFunc(order, func(a, b ledger.Record) int { return cmp.Compare(turn(a), turn(b)) })
 	return order
 }
 
-func proxyConsistsOf(record ledger.Record) bool {
-	switch record.Kind {
+// turn is 1 for what a running proxy consists of, else 0.
+func turn(record ledger.Record) int {
+	switch name := record.Name; record.Kind {
 	case ledger.Account, ledger.Directory:
-		return true
+		return 1
 	case ledger.File:
-		return own(record.Name) || record.Name == plan.RuntimeUnit || strings.HasPrefix(record.Name, plan.UnitsDirectory+"/") ||
-			slices.Contains(accountFiles(), record.Name)
-	default:
-		return false
+		if own(name) || ofUnit(name) || slices.Contains(accountFiles(), name) {
+			return 1
+		}
 	}
+	return 0
+}
+
+// ofUnit tells files that systemd reads units from.
+func ofUnit(path string) bool {
+	return path == plan.RuntimeUnit || strings.HasPrefix(path, plan.UnitsDirectory+"/")
 }
 
 // forgetUnits lets systemd forget what was Hawser's. A host without systemd has nothing to forget.
