@@ -18,15 +18,9 @@ import (
 // instance opens a stream of an agent that calls itself so, of the host at the address.
 func (w *world) instance(client hawserv1.MachineServiceClient, name, address string) *stream {
 	w.Helper()
-	opened, err := client.Sync(w.context())
-	if err != nil {
-		w.Fatal(err)
-	}
-	s := &stream{w, opened}
-	s.send(&hawserv1.SyncRequest{Message: &hawserv1.SyncRequest_Hello{Hello: &hawserv1.Hello{
+	return w.opened(client, &hawserv1.Hello{
 		Instance: name, Host: &hawserv1.HostFacts{Architecture: "amd64", Addresses: []string{address}}, Report: &hawserv1.Report{},
-	}}})
-	return s
+	})
 }
 
 // answering answers pings until the stream ends, and gives the error of that.

@@ -264,14 +264,19 @@ func (w *world) context() context.Context {
 // stream opens a Sync stream and says hello.
 func (w *world) stream(client hawserv1.MachineServiceClient, generation string) *stream {
 	w.Helper()
+	return w.opened(client, &hawserv1.Hello{
+		Generation: generation, Host: &hawserv1.HostFacts{Architecture: "amd64", Addresses: []string{"172.31.0.11"}}, Report: &hawserv1.Report{},
+	})
+}
+
+func (w *world) opened(client hawserv1.MachineServiceClient, hello *hawserv1.Hello) *stream {
+	w.Helper()
 	opened, err := client.Sync(w.context())
 	if err != nil {
 		w.Fatal(err)
 	}
 	s := &stream{w, opened}
-	s.send(&hawserv1.SyncRequest{Message: &hawserv1.SyncRequest_Hello{Hello: &hawserv1.Hello{
-		Generation: generation, Host: &hawserv1.HostFacts{Architecture: "amd64", Addresses: []string{"172.31.0.11"}}, Report: &hawserv1.Report{},
-	}}})
+	s.send(&hawserv1.SyncRequest{Message: &hawserv1.SyncRequest_Hello{Hello: hello}})
 	return s
 }
 
