@@ -17,17 +17,16 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-// retireAnnotation holds the time (RFC 3339) at which all addresses of a Service but its first are taken away.
-const retireAnnotation = "lab.hawser.io/retire-addresses-at"
-
-// Announcer makes the node answer for addresses. Both methods may be repeated.
+// Announcer makes the node answer for addresses. Its methods may be repeated.
 type Announcer interface {
 	AddAddress(ctx context.Context, addr netip.Addr) error
+	// Forward leads connections to ports of an added address on to another one, until it is removed.
+	Forward(ctx context.Context, from, to netip.Addr, ports []uint16) error
 	RemoveAddress(ctx context.Context, addr netip.Addr) error
 }
 
 // Balancer gives each Service of type LoadBalancer an address, as a cloud's controller does; kube-proxy forwards what
-// arrives there. The Services' status is its only memory.
+// arrives there. The Services are its only memory.
 type Balancer struct {
 	client   kubernetes.Interface
 	pool     addressPool
@@ -94,12 +93,7 @@ func (b *Balancer) reconcile(ctx context.Context) time.Duration {
 		return retry
 	}
 	again := time.Hour
-	wanted := map[netip.Addr]bool{}
-	for i := range services {
-		for _, addr := range b.addresses(&services[i]) {
-			wanted[addr] = true
-		}
-	}
+	wanted := b.used(services)
 	for i := range services {
 		service := &services[i]
 		until, err := b.settle(ctx, service, wanted)
@@ -117,7 +111,21 @@ func (b *Balancer) reconcile(ctx context.Context) time.Duration {
 	return again
 }
 
-// settle gives one Service an address if it has none, and retires old ones whose time has come.
+// used are the addresses of all Services, and those that they had.
+func (b *Balancer) used(services []corev1.Service) map[netip.Addr]bool {
+	used := map[netip.Addr]bool{}
+	for i := range services {
+		for _, addr := range b.addresses(&services[i]) {
+			used[addr] = true
+		}
+		if former, ok := formerOf(&services[i]); ok && former.left() > 0 {
+			used[former.addr] = true
+		}
+	}
+	return used
+}
+
+// settle gives one Service an address if it has none, and says when a former one is to go.
 func (b *Balancer) settle(ctx context.Context, service *corev1.Service, used map[netip.Addr]bool) (again time.Duration, err error) {
 	current := b.addresses(service)
 	if len(current) == 0 {
@@ -128,20 +136,17 @@ func (b *Balancer) settle(ctx context.Context, service *corev1.Service, used map
 		used[addr] = true
 		return time.Hour, b.publish(ctx, service, addr)
 	}
-	at, err := time.Parse(time.RFC3339Nano, service.Annotations[retireAnnotation])
-	if len(current) == 1 || err != nil {
+	former, ok := formerOf(service)
+	if !ok || former.left() <= 0 {
 		return time.Hour, nil
 	}
-	if left := time.Until(at); left > 0 {
-		return left, nil
+	if err := b.announceOne(ctx, former.addr); err != nil {
+		return 0, err
 	}
-	for _, old := range current[1:] {
-		delete(used, old)
-	}
-	return time.Hour, b.publish(ctx, service, current[0])
+	return former.left(), b.announce.Forward(ctx, former.addr, current[0], portsOf(service))
 }
 
-// Move gives a Service another address and returns it. For the time of the overlap the Service has both, the new one first.
+// Move gives a Service another address and returns it. The former one is not the Service's any more; for the time of the overlap it still serves.
 func (b *Balancer) Move(ctx context.Context, namespace, name string, overlap time.Duration) (netip.Addr, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -153,12 +158,7 @@ func (b *Balancer) Move(ctx context.Context, namespace, name string, overlap tim
 	if err != nil {
 		return netip.Addr{}, err
 	}
-	used := map[netip.Addr]bool{}
-	for i := range services {
-		for _, addr := range b.addresses(&services[i]) {
-			used[addr] = true
-		}
-	}
+	used := b.used(services)
 	current := b.addresses(service)
 	var last netip.Addr
 	if len(current) > 0 {
@@ -171,15 +171,16 @@ func (b *Balancer) Move(ctx context.Context, namespace, name string, overlap tim
 	if err := b.announceOne(ctx, addr); err != nil {
 		return netip.Addr{}, err
 	}
-	keep := []netip.Addr{addr}
 	if overlap > 0 && last.IsValid() {
-		keep = append(keep, last)
-		service.Annotations = withRetirement(service.Annotations, time.Now().Add(overlap))
+		if err := b.announce.Forward(ctx, last, addr, portsOf(service)); err != nil {
+			return netip.Addr{}, err
+		}
+		former{last, time.Now().Add(overlap)}.keep(service)
 		if service, err = b.client.CoreV1().Services(namespace).Update(ctx, service, metav1.UpdateOptions{}); err != nil {
 			return netip.Addr{}, fmt.Errorf("move Service %s/%s: %w", namespace, name, err)
 		}
 	}
-	return addr, b.publish(ctx, service, keep...)
+	return addr, b.publish(ctx, service, addr)
 }
 
 // Addresses returns the addresses that a Service has now, the preferred one first.
@@ -189,14 +190,6 @@ func (b *Balancer) Addresses(ctx context.Context, namespace, name string) ([]net
 		return nil, fmt.Errorf("find Service %s/%s: %w", namespace, name, err)
 	}
 	return b.addresses(service), nil
-}
-
-func withRetirement(annotations map[string]string, at time.Time) map[string]string {
-	if annotations == nil {
-		annotations = map[string]string{}
-	}
-	annotations[retireAnnotation] = at.Format(time.RFC3339Nano)
-	return annotations
 }
 
 // balanced lists the Services that need an address. It asks the API server itself: an informer's list may be older than what

@@ -21,6 +21,8 @@ type Network struct {
 	mu sync.Mutex
 	// state is what the nftables tables are rendered from.
 	state rules
+	// forwarders by the address that they serve.
+	forwarders map[netip.Addr]*forwarder
 }
 
 // New makes a Network; it touches nothing until Setup.
@@ -33,9 +35,10 @@ func New(cfg Config) (*Network, error) {
 		log = slog.Default()
 	}
 	return &Network{
-		cfg:   cfg,
-		log:   log,
-		state: rules{bridge: cfg.Bridge, router: cfg.Router.Addr(), links: map[string]LinkState{}},
+		cfg:        cfg,
+		log:        log,
+		state:      rules{bridge: cfg.Bridge, router: cfg.Router, links: map[string]LinkState{}},
+		forwarders: map[netip.Addr]*forwarder{},
 	}, nil
 }
 
@@ -70,6 +73,9 @@ func (n *Network) Teardown(ctx context.Context) error {
 	var errs []error
 	for _, name := range names {
 		errs = append(errs, n.detach(name))
+	}
+	for addr := range n.forwarders {
+		errs = append(errs, n.endForwarding(addr))
 	}
 	errs = append(errs, deleteLink(n.cfg.Bridge), runNft(ctx, renderRemoval()))
 	n.state.links = map[string]LinkState{}
@@ -140,7 +146,37 @@ func (n *Network) RemoveAddress(ctx context.Context, addr netip.Addr) error {
 		return err
 	}
 	n.state.balancers = slices.DeleteFunc(n.state.balancers, func(a netip.Addr) bool { return a == addr })
+	return errors.Join(n.applyRules(ctx), n.endForwarding(addr))
+}
+
+// Forward leads new connections to ports of one load balancer's address on to another one, until the first is removed: it is alive although the
+// node does not translate it any more.
+func (n *Network) Forward(ctx context.Context, from, to netip.Addr, ports []uint16) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.forwarders[from] != nil {
+		return nil
+	}
+	forwarder, err := newForwarder(from, to, ports, n.log)
+	if err != nil {
+		return err
+	}
+	n.forwarders[from] = forwarder
+	if n.state.forwarded == nil {
+		n.state.forwarded = map[netip.Addr][]uint16{}
+	}
+	n.state.forwarded[from] = ports
 	return n.applyRules(ctx)
+}
+
+func (n *Network) endForwarding(addr netip.Addr) error {
+	forwarder := n.forwarders[addr]
+	if forwarder == nil {
+		return nil
+	}
+	delete(n.forwarders, addr)
+	delete(n.state.forwarded, addr)
+	return forwarder.close()
 }
 
 // Cut drops all packets of a machine's link in the direction given, established connections included. Cutting the other

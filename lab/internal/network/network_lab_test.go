@@ -6,12 +6,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -60,6 +62,44 @@ func TestOnlyTheGatewayIsReached(t *testing.T) {
 	l.Must(l.Network.RemoveAddress(t.Context(), addr))
 	l.Must(l.Network.RemoveAddress(t.Context(), addr))
 	l.WantFailure("vm-one", "nc -z -w1 "+balancer+" 15012")
+}
+
+// An address that was taken away is as dead for connections that exist: nothing comes, not even a refusal.
+func TestTakenAddressIsSilent(t *testing.T) {
+	l := machinetest.New(t)
+	p := newPod(l)
+	p.inside(func() error {
+		serveBy(l, "10.88.0.2:8080", func(conn net.Conn) { _, _ = io.Copy(conn, conn) })
+		return nil
+	})
+	l.AddMachine("vm-one", machine.Options{})
+	addr := netip.MustParseAddr(balancer)
+	l.Must(l.Network.AddAddress(t.Context(), addr))
+	const answered = "for i in $(seq 20); do grep -q %[1]s /tmp/out && echo ok && exit; sleep 0.05; done; exit 1"
+	l.Want("vm-one", "mkfifo /tmp/in && (nc "+balancer+" 15012 <>/tmp/in >/tmp/out 2>/tmp/err & echo one >/tmp/in; "+fmt.Sprintf(answered, "one")+")", "ok")
+	l.Must(l.Network.RemoveAddress(t.Context(), addr))
+	l.WantFailure("vm-one", "echo two >/tmp/in; "+fmt.Sprintf(answered, "two"))
+	l.Want("vm-one", "pgrep -c -x nc", "1")
+}
+
+// An address that is about to go serves new connections, and nothing but its ports.
+func TestFormerAddressServes(t *testing.T) {
+	l := machinetest.New(t)
+	p := newPod(l)
+	p.inside(func() error {
+		serveBy(l, "10.88.0.2:8080", func(conn net.Conn) { _, _ = io.Copy(conn, conn) })
+		return nil
+	})
+	l.AddMachine("vm-one", machine.Options{})
+	former := netip.MustParseAddr("172.31.0.249")
+	l.Must(l.Network.AddAddress(t.Context(), former))
+	for range 2 {
+		l.Must(l.Network.Forward(t.Context(), former, netip.MustParseAddr("10.88.0.2"), []uint16{8080}))
+	}
+	l.Want("vm-one", "echo one | nc -N -w1 172.31.0.249 8080", "one")
+	l.WantFailure("vm-one", "nc -z -w1 172.31.0.249 6443")
+	l.Must(l.Network.RemoveAddress(t.Context(), former))
+	l.WantFailure("vm-one", "nc -z -w1 172.31.0.249 8080")
 }
 
 func TestCutLinks(t *testing.T) {
@@ -232,25 +272,34 @@ func (p *pod) dial(address string) {
 }
 
 // serve accepts connections until the test ends, and closes each at once.
-func serve(l *machinetest.Lab, address string) {
+func serve(l *machinetest.Lab, address string) { serveBy(l, address, func(net.Conn) {}) }
+
+// serveBy accepts connections until the test ends; handle has each, which is closed after it, or at the end.
+func serveBy(l *machinetest.Lab, address string, handle func(net.Conn)) {
 	listener, err := net.Listen("tcp4", address)
 	if err != nil {
 		l.Error(err)
 		return
 	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
+	ctx, cancel := context.WithCancel(context.Background())
+	var serving sync.WaitGroup
+	serving.Go(func() {
 		for {
 			conn, err := listener.Accept()
 			if err != nil {
 				return
 			}
-			_ = conn.Close()
+			serving.Go(func() {
+				stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+				defer stop()
+				handle(conn)
+				_ = conn.Close()
+			})
 		}
-	}()
+	})
 	l.Cleanup(func() {
+		cancel()
 		l.Must(listener.Close())
-		<-ended
+		serving.Wait()
 	})
 }

@@ -16,9 +16,12 @@ const table = "hawser_lab"
 
 // rules is all that decides the text of the tables.
 type rules struct {
-	bridge    string
-	router    netip.Addr
+	bridge string
+	// router is the node's address among the machines, with the length of their network's prefix.
+	router    netip.Prefix
 	balancers []netip.Addr
+	// forwarded are the ports of balancers' addresses that this process serves itself.
+	forwarded map[netip.Addr][]uint16
 	links     map[string]LinkState
 }
 
@@ -26,7 +29,9 @@ type rules struct {
 //
 // Table inet: what a machine starts is rejected, unless it goes to another machine, or to a load balancer's address and
 // is translated by the node (ct status dnat). The original destination is compared as well, because a Service's cluster
-// address and a node port are translated too and must stay out of reach. Towards the node only ICMP and DNS are open.
+// address and a node port are translated too and must stay out of reach. Towards the node only ICMP and DNS are open, and
+// ports that this process serves for an address that is going to be taken away. One that was taken away is silent for connections that
+// exist as well: the node's translation of them would outlive it.
 //
 // Table bridge: cut links. It sees frames between machines as well, which never reach the inet hooks, and ARP, so that
 // a cut link is as silent as a pulled cable.
@@ -38,12 +43,16 @@ table inet %[1]s {
 	set balancers {
 		type ipv4_addr%[4]s
 	}
+	set forwarded {
+		type ipv4_addr . inet_service%[8]s
+	}
 	chain from_machines {
 		ct state established,related accept
 		ct status dnat ct original ip daddr @balancers accept
 	}
 	chain forward {
 		type filter hook forward priority filter; policy accept;
+		ct status dnat ct original ip daddr %[7]s ct original ip daddr != @balancers drop
 		iifname != "%[2]s" accept
 		oifname "%[2]s" accept
 		jump from_machines
@@ -55,6 +64,7 @@ table inet %[1]s {
 		iifname != "%[2]s" accept
 		jump from_machines
 		meta l4proto { icmp, ipv6-icmp } accept
+		ip daddr . tcp dport @forwarded accept
 		ip daddr %[3]s meta l4proto { tcp, udp } th dport 53 accept
 		meta l4proto tcp reject with tcp reset
 		reject with icmpx admin-prohibited
@@ -76,9 +86,9 @@ table bridge %[1]s {
 		oifname @cut_to drop
 	}
 }
-`, table, r.bridge, r.router, elements(r.balancerNames()),
+`, table, r.bridge, r.router.Addr(), elements(r.balancerNames()),
 		elements(r.cut(func(s LinkState) bool { return s.CutFrom })),
-		elements(r.cut(func(s LinkState) bool { return s.CutTo })))
+		elements(r.cut(func(s LinkState) bool { return s.CutTo })), r.router.Masked(), elements(r.forwardedPorts()))
 	return b.String()
 }
 
@@ -91,6 +101,16 @@ func (r rules) balancerNames() []string {
 	var names []string
 	for _, addr := range slices.SortedFunc(slices.Values(r.balancers), netip.Addr.Compare) {
 		names = append(names, addr.String())
+	}
+	return names
+}
+
+func (r rules) forwardedPorts() []string {
+	var names []string
+	for _, addr := range slices.SortedFunc(maps.Keys(r.forwarded), netip.Addr.Compare) {
+		for _, port := range r.forwarded[addr] {
+			names = append(names, fmt.Sprintf("%s . %d", addr, port))
+		}
 	}
 	return names
 }

@@ -17,6 +17,9 @@ func TestRulesRender(t *testing.T) {
 		{name: "balancers", state: rules{balancers: []netip.Addr{
 			netip.MustParseAddr("172.31.0.241"), netip.MustParseAddr("172.31.0.240"),
 		}}},
+		{name: "forwarded", state: rules{balancers: []netip.Addr{netip.MustParseAddr("172.31.0.240")}, forwarded: map[netip.Addr][]uint16{
+			netip.MustParseAddr("172.31.0.240"): {15012, 15443},
+		}}},
 		{name: "cut", state: rules{links: map[string]LinkState{
 			"ratings-vm-1": {CutFrom: true, CutTo: true},
 			"legacy-db":    {CutTo: true},
@@ -24,7 +27,7 @@ func TestRulesRender(t *testing.T) {
 		}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			tt.state.bridge, tt.state.router = "machines", netip.MustParseAddr("172.31.0.1")
+			tt.state.bridge, tt.state.router = "machines", netip.MustParsePrefix("172.31.0.1/24")
 			golden.Check(t, tt.name+".nft", tt.state.render())
 		})
 	}
