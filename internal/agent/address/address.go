@@ -4,17 +4,17 @@ package address
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hawser-io/hawser/internal/agent/netlink"
 )
 
 // ownLinks are links that the agent makes on the host: nobody reaches the machine by them.
@@ -113,30 +113,15 @@ func source(ctx context.Context, peer string) string {
 
 // Watch calls changed whenever an address, a link or a route of the host may have changed, until ctx ends (rtnetlink(7)).
 func Watch(ctx context.Context, changed func()) error {
-	socket, err := subscribe()
+	socket, err := netlink.Open(unix.NETLINK_ROUTE, groups())
 	if err != nil {
 		return fmt.Errorf("watch the host's addresses: %w", err)
 	}
-	stop := context.AfterFunc(ctx, func() { socket.close() })
-	defer func() {
-		if stop() {
-			socket.close()
-		}
-	}()
 	// What an event says is not looked at, since List reads the whole state anyway.
-	buffer := make([]byte, 16<<10)
-	for {
-		_, err := socket.file.Read(buffer)
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err == nil, errors.Is(err, syscall.ENOBUFS):
-			// ENOBUFS: the kernel dropped events, so something changed for sure.
-			changed()
-		default:
-			return fmt.Errorf("watch the host's addresses: %w", err)
-		}
+	if err := socket.Listen(ctx, func([]byte) { changed() }); err != nil {
+		return fmt.Errorf("watch the host's addresses: %w", err)
 	}
+	return nil
 }
 
 func groups() uint32 {

@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hawser-io/hawser/internal/agent/netlink"
 )
 
 // nfgenmsgSize is what a message starts with (linux/netfilter/nfnetlink.h). attributeTable names the table in messages of all kinds but
@@ -28,39 +28,21 @@ const tablePrefix = "istio-proxy-"
 // watchRules calls watching once it watches, and tell when tables of Istio's change, until ctx ends. Rules by iptables are not told
 // apart from those of others.
 func watchRules(ctx context.Context, watching, tell func()) error {
-	descriptor, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
+	socket, err := netlink.Open(unix.NETLINK_NETFILTER, 1<<(unix.NFNLGRP_NFTABLES-1))
 	if err != nil {
 		return fmt.Errorf("watch traffic rules: %w", err)
 	}
-	if err := unix.Bind(descriptor, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: 1 << (unix.NFNLGRP_NFTABLES - 1)}); err != nil {
-		return fmt.Errorf("watch traffic rules: %w", errors.Join(err, unix.Close(descriptor)))
-	}
-	// Go's poller waits for it, and closing it ends a read; it is closed once, and there is nothing to lose in it.
-	socket := os.NewFile(uintptr(descriptor), "nfnetlink")
-	stop := context.AfterFunc(ctx, func() { _ = socket.Close() })
-	defer func() {
-		if stop() {
-			_ = socket.Close()
-		}
-	}()
 	watching()
 	// What changed before nobody has told.
 	tell()
-	buffer := make([]byte, 16<<10)
-	for {
-		read, err := socket.Read(buffer)
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case errors.Is(err, syscall.ENOBUFS):
-			// The kernel dropped messages.
-			tell()
-		case err != nil:
-			return fmt.Errorf("watch traffic rules: %w", err)
-		case concernsIstio(buffer[:read]):
+	if err := socket.Listen(ctx, func(datagram []byte) {
+		if datagram == nil || concernsIstio(datagram) {
 			tell()
 		}
+	}); err != nil {
+		return fmt.Errorf("watch traffic rules: %w", err)
 	}
+	return nil
 }
 
 // concernsIstio reports whether one of the messages is about a table of Istio's. What cannot be read may be.
