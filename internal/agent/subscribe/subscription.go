@@ -68,6 +68,7 @@ type Subscription struct {
 	// instance tells this agent from those of hosts that came of the same disk image, and so have the same identity. It is kept in memory alone.
 	instance string
 
+	again       chan struct{}
 	drained     chan struct{}
 	drainedOnce sync.Once
 }
@@ -75,12 +76,21 @@ type Subscription struct {
 // New returns a subscription that Run keeps.
 func New(opener Opener, receiver Receiver, reporter Reporter, observe Observer, log *slog.Logger) *Subscription {
 	return &Subscription{
-		opener: opener, receiver: receiver, reporter: reporter, observe: observe, log: log, instance: rand.Text(), drained: make(chan struct{}),
+		opener: opener, receiver: receiver, reporter: reporter, observe: observe, log: log, instance: rand.Text(), again: make(chan struct{}, 1), drained: make(chan struct{}),
 	}
 }
 
 // Drained is closed once a report that says draining was handed to the stream.
 func (s *Subscription) Drained() <-chan struct{} { return s.drained }
+
+// Again says that what stood in the way of a stream is gone: the next attempt is made now.
+func (s *Subscription) Again() {
+	select {
+	case s.again <- struct{}{}:
+	default:
+		// It is about to be made.
+	}
+}
 
 // Run holds the stream and comes back to it until ctx ends. It returns nil then; it never gives up by itself.
 func (s *Subscription) Run(ctx context.Context) error {
@@ -90,6 +100,11 @@ func (s *Subscription) Run(ctx context.Context) error {
 		err := s.once(ctx)
 		if ctx.Err() != nil {
 			return nil
+		}
+		// What was said while a stream stood is no reason to hurry: all that lost the same manager would come back together.
+		select {
+		case <-s.again:
+		default:
 		}
 		s.observe("", err)
 		if time.Since(began) > settled {
@@ -104,6 +119,8 @@ func (s *Subscription) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-s.again:
+			failures = 0
 		case <-time.After(pause):
 		}
 	}

@@ -270,6 +270,48 @@ func TestAMachineThatIsTurnedAwayAsksSeldom(t *testing.T) {
 	})
 }
 
+// A machine whose certificate had expired is back as soon as it has another one.
+func TestANewCertificateEndsThePause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		manager, agent := &fakeManager{}, newAgent()
+		for range 1000 {
+			manager.failures = append(manager.failures, refusal.New(refusal.CertificateExpired, "machine", "shop/vm-1"))
+		}
+		subscription, stop := start(t, manager, agent)
+		defer stop()
+		time.Sleep(time.Minute) // the bubble's clock
+		synctest.Wait()
+		manager.mutex.Lock()
+		manager.failures = nil
+		before := len(manager.attempts)
+		manager.mutex.Unlock()
+		subscription.Again()
+		synctest.Wait()
+		if n := len(manager.attempts); n != before+1 {
+			t.Errorf("%d attempts at once, want one", n-before)
+		}
+	})
+}
+
+// One that came while the stream stood is no reason to hurry when it breaks.
+func TestACertificateOfBeforeDoesNotEndThePause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		manager, agent := &fakeManager{}, newAgent()
+		subscription, stop := start(t, manager, agent)
+		defer stop()
+		synctest.Wait()
+		subscription.Again()
+		for range 12 {
+			manager.failures = append(manager.failures, errors.New("connection refused"))
+		}
+		manager.current.broken <- errors.New("stream reset")
+		synctest.Wait()
+		if n := len(manager.attempts); n != 1 {
+			t.Errorf("%d attempts without a pause", n-1)
+		}
+	})
+}
+
 // The journal tells each reason once, however long it stays so.
 func TestTheSameFailureIsLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
