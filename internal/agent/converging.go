@@ -2,13 +2,10 @@ package agent
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
@@ -92,30 +89,11 @@ func (c *Converging) Token() *hawserv1.IstioToken {
 		if err != nil {
 			continue
 		}
-		if expiry := tokenExpiry(string(content)); expiry > found.GetExpiry() {
+		if expiry := claimsOf(string(content)).Expiry; expiry > found.GetExpiry() {
 			found = &hawserv1.IstioToken{Token: string(content), Expiry: expiry}
 		}
 	}
 	return found
-}
-
-// tokenExpiry reads the claim exp of a JWT (RFC 7519), 0 if there is none. The signature is the reader's business, not ours.
-func tokenExpiry(token string) int64 {
-	parts := strings.Split(token, ".")
-	if len(parts) != 3 {
-		return 0
-	}
-	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
-	if err != nil {
-		return 0
-	}
-	var claims struct {
-		Expiry int64 `json:"exp"`
-	}
-	if err := json.Unmarshal(payload, &claims); err != nil {
-		return 0
-	}
-	return claims.Expiry
 }
 
 func outcomeOf(want *hawserv1.DesiredState, have plan.Observed) Outcome {

@@ -135,12 +135,14 @@ func (d *daemon) held(token *hawserv1.IstioToken) {
 	})
 }
 
-// renewed puts the agent's certificate in use on the board.
+// renewed puts the agent's certificate in use on the board, and opens a stream with it if there is none.
 func (d *daemon) renewed(identity *store.Identity) {
 	leaf := identity.Leaf()
 	d.board.Update(func(f *report.Facts) {
 		f.Certificates.Agent = report.Validity{Obtained: identity.Obtained.UTC(), NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter}
 	})
+	// A manager that refused the expired one would not be tried again for seconds.
+	d.stream.Again()
 }
 
 // connection puts the stream's state on the board.
@@ -172,8 +174,10 @@ func (d *daemon) Hello(ctx context.Context) *hawserv1.Hello {
 	if err != nil {
 		d.options.Log.Warn("could not observe the host in full", "error", err)
 	}
-	generation, expiry := d.mailbox.held()
-	return &hawserv1.Hello{Host: host, Generation: generation, TokenExpiry: expiry, Report: d.board.Report()}
+	generation, token := d.mailbox.held()
+	return &hawserv1.Hello{
+		Host: host, Generation: generation, TokenExpiry: token.GetExpiry(), ServiceAccount: claimsOf(token.GetToken()).account(), Report: d.board.Report(),
+	}
 }
 
 // Report is the newest report.

@@ -61,11 +61,11 @@ func (m *mailbox) want() *hawserv1.DesiredState {
 	return want
 }
 
-// held says what the agent has, in the words of Hello.
-func (m *mailbox) held() (generation string, tokenExpiry int64) {
+// held says what the agent has: the generation of its state, and its token.
+func (m *mailbox) held() (generation string, token *hawserv1.IstioToken) {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
-	return m.state.GetGeneration(), m.token.GetExpiry()
+	return m.state.GetGeneration(), m.token
 }
 
 // gateways are the further addresses of the manager, given as HOST:PORT, that the newest state knows.

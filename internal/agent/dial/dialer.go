@@ -32,10 +32,10 @@ const (
 	keepaliveTimeout = 3 * time.Second
 )
 
-// keptAlive finds a gateway that is gone without a word within 4 s. The kernel asks: the agent sleeps on, and the manager behind the
+// keptAlive finds a gateway that is gone without a word within 3 s. The kernel asks: the agent sleeps on, and the manager behind the
 // gateway hears nothing of it.
 func keptAlive() net.KeepAliveConfig {
-	return net.KeepAliveConfig{Enable: true, Idle: 2 * time.Second, Interval: time.Second, Count: 2}
+	return net.KeepAliveConfig{Enable: true, Idle: time.Second, Interval: time.Second, Count: 2}
 }
 
 // Dialer opens connections to one manager.

@@ -49,6 +49,8 @@ func (h *Host) applyService(ctx context.Context, step plan.Step) error {
 	switch s := step.(type) {
 	case plan.ForgetCertificate:
 		return h.forget(s)
+	case plan.EndConnections:
+		return h.endConnections(s)
 	case plan.ReloadUnits:
 		return h.unitStates.Reload(ctx)
 	case plan.StartProxy:

@@ -18,6 +18,7 @@ import (
 	"github.com/hawser-io/hawser/internal/agent/host/ledger"
 	"github.com/hawser-io/hawser/internal/agent/host/proxy"
 	"github.com/hawser-io/hawser/internal/agent/host/resolver"
+	"github.com/hawser-io/hawser/internal/agent/host/socket"
 	"github.com/hawser-io/hawser/internal/agent/host/unit"
 	"github.com/hawser-io/hawser/internal/agent/plan"
 )
@@ -110,8 +111,12 @@ type Host struct {
 	versionList  versionList
 	health       health
 	addresses    *address.Lister
-	address      func(ctx context.Context) (string, error)
-	log          *slog.Logger
+	connections  func(uid int, port uint16) ([]socket.Connection, error)
+	end          func(socket.Connection) error
+	// connectionsStay: the kernel cannot end connections.
+	connectionsStay bool
+	address         func(ctx context.Context) (string, error)
+	log             *slog.Logger
 }
 
 // LedgerFile is where the ledger is.
@@ -146,6 +151,8 @@ func assemble(options Options, owners file.Owners, files atomicfile.Writer) *Hos
 		versionList:  versions,
 		health:       proxy.NewHealth(),
 		addresses:    address.NewLister(options.Manager),
+		connections:  socket.Connections,
+		end:          socket.Connection.End,
 	}
 	h.address = h.ownAddress
 	return h

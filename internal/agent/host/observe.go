@@ -19,7 +19,7 @@ import (
 func (h *Host) Observe(ctx context.Context, want *hawserv1.DesiredState) (plan.Observed, error) {
 	seen := plan.Observed{Files: map[string]plan.File{}, Versions: map[string]bool{}, Identities: map[plan.Slot]string{}, Units: map[plan.Slot]plan.Unit{}}
 	looks := []func(context.Context, *hawserv1.DesiredState, *plan.Observed) error{
-		h.observeAddress, h.observeAccount, h.observeFiles, h.observeResolver, h.observeVersions, h.observeIdentities, h.observeUnits, h.observeTraffic,
+		h.observeAddress, h.observeAccount, h.observeFiles, h.observeResolver, h.observeVersions, h.observeIdentities, h.observeUnits, h.observeTraffic, h.observeConnections,
 	}
 	for _, look := range looks {
 		if err := look(ctx, want, &seen); err != nil {

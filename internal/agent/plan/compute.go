@@ -21,6 +21,7 @@ func Compute(want *hawserv1.DesiredState, have Observed) []Step {
 	p.certificate()
 	p.unitFiles()
 	p.hosts()
+	p.connections()
 	parts := []func(){p.unit, p.interception, p.resolver}
 	if p.mesh == NoLookups {
 		parts = []func(){p.resolver, p.unit, p.interception}

@@ -1,6 +1,9 @@
 package plan
 
-import "io/fs"
+import (
+	"io/fs"
+	"net/netip"
+)
 
 // Owner of a file.
 type Owner string
@@ -30,6 +33,8 @@ type Observed struct {
 	UnitMissing bool
 	// UnitsStale: a unit's file or drop-in changed since systemd read it.
 	UnitsStale bool
+	// Connections are the far ends of the proxies' connections to DiscoveryPort.
+	Connections []netip.Addr
 	// Backend that the host has for traffic rules, nftables before iptables; empty if none.
 	Backend Backend
 	// Interception as it is in the kernel.

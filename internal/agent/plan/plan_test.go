@@ -3,6 +3,7 @@ package plan_test
 import (
 	"context"
 	"io/fs"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -23,6 +24,23 @@ func cases() map[string]damage {
 		"no-token-known":      func(_ *plantest.Host, want *hawserv1.DesiredState) { want.Token = nil },
 		"new-root":            func(_ *plantest.Host, want *hawserv1.DesiredState) { want.Mesh.RootCertificates = []byte("new\n") },
 		"new-gateway-address": func(_ *plantest.Host, want *hawserv1.DesiredState) { want.Mesh.HostAliases[0].Address = "172.31.0.241" },
+		"gateway-moved-away-from-a-connection": func(h *plantest.Host, want *hawserv1.DesiredState) {
+			h.State.Connections = []netip.Addr{netip.MustParseAddr("172.31.0.240"), netip.MustParseAddr("172.31.0.240")}
+			want.Mesh.HostAliases[0].Address = "172.31.0.241"
+		},
+		"left-by-a-crash-before-connections-were-ended": func(h *plantest.Host, _ *hawserv1.DesiredState) {
+			h.State.Connections = []netip.Addr{netip.MustParseAddr("172.31.0.240"), netip.MustParseAddr("172.31.0.239")}
+		},
+		"connection-to-where-the-owner-leads-the-name": func(h *plantest.Host, _ *hawserv1.DesiredState) {
+			hosts := h.State.Files[plan.HostsFile]
+			hosts.Content = append([]byte("192.0.2.7 relay istiod.istio-system.svc # ours\n"), hosts.Content...)
+			h.State.Files[plan.HostsFile] = hosts
+			h.State.Connections = []netip.Addr{netip.MustParseAddr("192.0.2.7")}
+		},
+		"connection-to-a-control-plane-of-another-name": func(h *plantest.Host, want *hawserv1.DesiredState) {
+			want.Mesh.DiscoveryAddress = "istiod.example.com:15012"
+			h.State.Connections = []netip.Addr{netip.MustParseAddr("198.51.100.7")}
+		},
 		"second-gateway": func(_ *plantest.Host, want *hawserv1.DesiredState) {
 			want.Mesh.HostAliases = append(want.Mesh.HostAliases, &hawserv1.HostAlias{Address: "172.31.0.241", Hostnames: []string{"istiod.istio-system.svc"}})
 		},

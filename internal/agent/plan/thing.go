@@ -84,6 +84,10 @@ func needs(step, left Step) bool {
 	switch s := left.(type) {
 	case MakeDirectory:
 		return below(step, s.Path)
+	case WriteFile:
+		// The proxy would come back by the same names to the same address.
+		_, ends := step.(EndConnections)
+		return ends && s.Path == HostsFile
 	case CreateAccount, InstallVersion, Unmask:
 		return startsProxy(step)
 	case StartProxy, RestartProxy:

@@ -80,6 +80,7 @@ func (b *Board) judged(now time.Time) *hawserv1.Report {
 		UnhealthyReason:        reason,
 		Draining:               f.Draining,
 		Address:                f.Address,
+		Addresses:              f.Addresses,
 		AgentCertificateExpiry: unix(f.Certificates.Agent.NotAfter),
 		ProxyCertificateExpiry: unix(f.Certificates.Proxy.NotAfter),
 	}

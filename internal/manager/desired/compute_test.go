@@ -21,7 +21,7 @@ import (
 
 // TestCompute runs the cases of testdata. A case is an archive: objects.yaml holds Kubernetes objects that are added to those of
 // base.yaml or replace them, remove lists objects ("Kind namespace/name") that are not there, resolved gives addresses of
-// host names, image is what became of pulling the image. For each machine there is what it gets: want/<machine>/….
+// host names, image is what became of pulling the image, account is whose token the machines have. For each machine there is what it gets: want/<machine>/….
 func TestCompute(t *testing.T) {
 	cases, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(cases) == 0 {
@@ -102,7 +102,7 @@ func stateFiles(t *testing.T, folder string, state *hawserv1.DesiredState) []txt
 		environment.WriteString(variable.Name + "=" + variable.Value + "\n")
 	}
 	shown := proto.Clone(state).(*hawserv1.DesiredState)
-	shown.Mesh = &hawserv1.MeshConfig{HostAliases: state.Mesh.HostAliases}
+	shown.Mesh = &hawserv1.MeshConfig{HostAliases: state.Mesh.HostAliases, DiscoveryAddress: state.Mesh.DiscoveryAddress}
 	encoded, err := protojson.MarshalOptions{EmitDefaultValues: false}.Marshal(shown)
 	if err != nil {
 		t.Fatal(err)

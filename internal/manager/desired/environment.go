@@ -23,7 +23,7 @@ func environment(f facts.Facts, revision facts.Revision, group facts.Group, poli
 		"ISTIO_NAMESPACE":           group.Namespace,
 		"ISTIO_SERVICE":             group.Name + "." + group.Namespace,
 		"POD_NAME":                  machine.Name,
-		"SERVICE_ACCOUNT":           group.ServiceAccount(),
+		"SERVICE_ACCOUNT":           group.AccountOf(machine),
 	})
 	if revision.Name != facts.DefaultRevision {
 		variables["CA_ADDR"] = discoveryAddress(f.IstioNamespace, revision.Name)

@@ -27,7 +27,7 @@ func proxyConfig(f facts.Facts, revision facts.Revision, group facts.Group, poli
 	if problem != nil {
 		return nil, nil, problem
 	}
-	notices := labelNotices(group)
+	notices := append(labelNotices(group), accountNotices(group, machine)...)
 	if _, ok := config.ProxyMetadata[autoRegisterGroup]; ok {
 		delete(config.ProxyMetadata, autoRegisterGroup)
 		notices = append(notices, facts.Notice{
@@ -46,7 +46,7 @@ func proxyConfig(f facts.Facts, revision facts.Revision, group facts.Group, poli
 		"CANONICAL_SERVICE":         service,
 		"CANONICAL_REVISION":        canonicalRevision,
 		"POD_NAMESPACE":             group.Namespace,
-		"SERVICE_ACCOUNT":           group.ServiceAccount(),
+		"SERVICE_ACCOUNT":           group.AccountOf(machine),
 		"TRUST_DOMAIN":              revision.Mesh.GetTrustDomain(),
 		"ISTIO_META_CLUSTER_ID":     clusterID(revision),
 		"ISTIO_META_MESH_ID":        config.MeshId,
@@ -89,7 +89,17 @@ func meshConfig(f facts.Facts, revision facts.Revision, group facts.Group, polic
 		Environment:      environment,
 		RootCertificates: []byte(roots),
 		HostAliases:      aliases,
+		DiscoveryAddress: config.DiscoveryAddress,
 	}, notices, nil
+}
+
+// accountNotices tells of a ServiceAccount that the machine does not act as yet.
+func accountNotices(group facts.Group, machine facts.Machine) []facts.Notice {
+	pending := group.AccountPending(machine)
+	if pending == nil {
+		return nil
+	}
+	return []facts.Notice{{Reason: pending.Reason, Message: pending.Error()}}
 }
 
 // labelNotices tells which labels of the template override the metadata's, as istioctl does.

@@ -20,6 +20,7 @@ type world struct {
 	objects  []client.Object
 	resolved map[string][]string
 	image    string
+	account  string
 }
 
 func worldOf(t *testing.T, archive *txtar.Archive) *world {
@@ -50,6 +51,8 @@ func worldOf(t *testing.T, archive *txtar.Archive) *world {
 			}
 		case file.Name == "image":
 			w.image = strings.TrimSpace(text)
+		case file.Name == "account":
+			w.account = strings.TrimSpace(text)
 		case !strings.HasPrefix(file.Name, "want/"):
 			t.Fatalf("unknown section %q", file.Name)
 		}
@@ -75,6 +78,10 @@ func (w *world) facts(t *testing.T) facts.Facts {
 				f.Gateways[i].Addresses[j].IPs = w.resolved[address.Hostname]
 			}
 		}
+	}
+	for key, machine := range f.Machines {
+		machine.ServiceAccount = w.account
+		f.Machines[key] = machine
 	}
 	f.Proxies = map[facts.ProxyKey]facts.ProxyState{}
 	for _, group := range f.Groups {

@@ -50,6 +50,8 @@ type Machine struct {
 	Architecture string
 	// Addresses of the host, the default route's first.
 	Addresses []string
+	// ServiceAccount that its Istio token is of; empty as long as it has none.
+	ServiceAccount string
 	// KeyFingerprint of the key that it joined with, lower-case hex SHA-256.
 	KeyFingerprint string
 	Revoked        bool

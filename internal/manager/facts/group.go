@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"fmt"
 	"maps"
 
 	networking "istio.io/api/networking/v1"
@@ -31,6 +32,28 @@ func (g Group) ServiceAccount() string {
 		return name
 	}
 	return "default"
+}
+
+// AccountOf a machine is the ServiceAccount that it acts as now: that of its token, and the group's as long as it has none.
+func (g Group) AccountOf(machine Machine) string {
+	if machine.ServiceAccount != "" {
+		return machine.ServiceAccount
+	}
+	return g.ServiceAccount()
+}
+
+// AccountPending says that the machine does not act as the group's ServiceAccount yet; nil if it does. What it gets goes by the account that its
+// token is of: with one of another account the proxy would be refused.
+func (g Group) AccountPending(machine Machine) *Problem {
+	wanted, has := g.ServiceAccount(), g.AccountOf(machine)
+	if wanted == has {
+		return nil
+	}
+	return &Problem{
+		Reason:  ReasonAccountPending,
+		Message: fmt.Sprintf("WorkloadGroup %s names ServiceAccount %s, of which the manager has not got a token yet; the machine goes on as %s", g.NamespacedName, wanted, has),
+		Next:    fmt.Sprintf("check that ServiceAccount %s exists in namespace %s", wanted, g.Namespace),
+	}
 }
 
 // Canonical returns the names of the canonical service and of its revision.

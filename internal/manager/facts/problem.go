@@ -15,6 +15,9 @@ const (
 	ReasonArchitectureUnsupported = "ArchitectureUnsupported"
 )
 
+// ReasonAccountPending is of a problem and of a notice alike: there is a state, and it is not all that the group asks for.
+const ReasonAccountPending = "ServiceAccountPending"
+
 // Reasons of notices: there is a state, but its owner should know something about it.
 const (
 	NoticePolicyConflict      = "PolicyConflict"

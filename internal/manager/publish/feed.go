@@ -42,17 +42,15 @@ type feed struct {
 	// expiry and life of its token; life is 0 if it got the token from an earlier stream.
 	expiry time.Time
 	life   time.Duration
-	// account that the token is of, empty if unknown: then it is of the generation's.
+	// account that the token is of, empty if there is none.
 	account string
-	// doubtful: the generation changed while the account was unknown, so the token may be of another one than the group's.
-	doubtful bool
 	// retry is the wait after the last failure to mint, 0 after none; notBefore its end.
 	retry     time.Duration
 	notBefore time.Time
 }
 
 func newFeed(s *Service, machine facts.Machine, hello *hawserv1.Hello, book Record, until time.Time) *feed {
-	f := &feed{service: s, machine: machine, host: hello.GetHost(), book: book, until: until, generation: hello.GetGeneration()}
+	f := &feed{service: s, machine: machine, host: hello.GetHost(), book: book, until: until, generation: hello.GetGeneration(), account: hello.GetServiceAccount()}
 	if hello.GetTokenExpiry() > 0 {
 		f.expiry = time.Unix(hello.GetTokenExpiry(), 0)
 	}
@@ -76,23 +74,29 @@ func (f *feed) bring(stream sender) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	state := f.decide(machine)
-	news := state != nil && state.GetGeneration() != f.generation
-	// A machine that holds a token does not wait for another: thousands may want one at the same time.
-	if news && f.service.Now().Before(f.expiry) {
+	group := f.service.Facts().Groups[machine.GroupKey()]
+	var token *hawserv1.IstioToken
+	if group.ServiceAccount() != f.account {
+		token = f.mint(stream.Context(), group, machine)
+	}
+	machine.ServiceAccount = f.account
+	state := f.decide(machine, group)
+	// A machine that goes on with its token does not wait for another: thousands may want one at the same time.
+	if state != nil && token == nil && f.service.Now().Before(f.expiry) {
 		if err := f.send(stream, state); err != nil {
 			return 0, err
 		}
 		state = nil
 	}
-	token := f.token(stream.Context(), f.service.Facts().Groups[machine.GroupKey()], machine, news)
-	switch {
-	case news && state != nil:
+	if token == nil && istiotoken.Due(f.service.Now(), f.expiry, f.life) {
+		token = f.mint(stream.Context(), group, machine)
+	}
+	if state != nil {
 		state.Token = token
 		if err := f.send(stream, state); err != nil {
 			return 0, err
 		}
-	case token != nil:
+	} else if token != nil {
 		if err := stream.Send(&hawserv1.SyncResponse{Message: &hawserv1.SyncResponse_Token{Token: token}}); err != nil {
 			return 0, err
 		}
@@ -109,8 +113,8 @@ func (f *feed) send(stream sender, state *hawserv1.DesiredState) error {
 	return nil
 }
 
-// decide returns the machine's state and tells the book of it; nil if there is none, or it is the same as the last time.
-func (f *feed) decide(machine facts.Machine) *hawserv1.DesiredState {
+// decide tells the book what became of the machine's state, and returns the state if the machine does not have it.
+func (f *feed) decide(machine facts.Machine, group facts.Group) *hawserv1.DesiredState {
 	template := f.service.states.of(f.service.Facts, machine)
 	if template == f.template.Load() {
 		return nil
@@ -121,8 +125,14 @@ func (f *feed) decide(machine facts.Machine) *hawserv1.DesiredState {
 		f.book.Decide(record.Decision{Problem: result.Problem})
 		return nil
 	}
-	f.book.Decide(record.Decision{Generation: result.State.GetGeneration(), Revision: result.State.GetRevision()})
-	return result.State
+	state := result.State
+	f.book.Decide(record.Decision{
+		Generation: state.GetGeneration(), Revision: state.GetRevision(), ServiceAccount: group.AccountOf(machine), Problem: group.AccountPending(machine),
+	})
+	if state.GetGeneration() == f.generation {
+		return nil
+	}
+	return state
 }
 
 // concerned tells whether bring may have something to do as the facts are now. It may be called from any goroutine.
@@ -131,8 +141,12 @@ func (f *feed) concerned() bool {
 	if !ok || machine.UID != f.machine.UID || machine.KeyFingerprint != f.machine.KeyFingerprint || machine.Revoked || machine.Deleting {
 		return true
 	}
-	machine.Architecture = f.host.GetArchitecture()
-	return f.service.states.of(f.service.Facts, machine) != f.template.Load()
+	decided := f.template.Load()
+	if decided == nil {
+		return true
+	}
+	machine.Architecture, machine.ServiceAccount = decided.kind.architecture, decided.kind.account
+	return decided.kind.account != f.service.Facts().Groups[machine.GroupKey()].ServiceAccount() || f.service.states.of(f.service.Facts, machine) != decided
 }
 
 // current returns the machine as it is now, or how its stream has to end: each time its certificate is checked as if it called anew.
@@ -162,19 +176,10 @@ func dismiss(stream sender, err error) error {
 	return &finished{}
 }
 
-// token returns a fresh token if the machine needs one, nil if not or if there is none to be had now. With news its token may be of an
-// account that the group had before.
-func (f *feed) token(ctx context.Context, group facts.Group, machine facts.Machine, news bool) *hawserv1.IstioToken {
-	now := f.service.Now()
+// mint returns a fresh token of the group's account, nil if there is none to be had now.
+func (f *feed) mint(ctx context.Context, group facts.Group, machine facts.Machine) *hawserv1.IstioToken {
+	now, account := f.service.Now(), group.ServiceAccount()
 	if group.Name == "" || now.Before(f.notBefore) {
-		return nil
-	}
-	account := group.ServiceAccount()
-	f.doubtful = f.doubtful || news && f.account == ""
-	if f.account == "" && !f.doubtful {
-		f.account = account
-	}
-	if f.account == account && !istiotoken.Due(now, f.expiry, f.life) {
 		return nil
 	}
 	if f.service.minting.Add(1) > mints {
@@ -193,7 +198,7 @@ func (f *feed) token(ctx context.Context, group facts.Group, machine facts.Machi
 		return nil
 	}
 	f.expiry = time.Unix(token.GetExpiry(), 0)
-	f.life, f.account, f.doubtful, f.retry, f.notBefore = f.expiry.Sub(now), account, false, 0, time.Time{}
+	f.life, f.account, f.retry, f.notBefore = f.expiry.Sub(now), account, 0, time.Time{}
 	f.service.Meter.Token()
 	return token
 }

@@ -105,7 +105,7 @@ func TestTokenIsRefreshedAtHalfItsLife(t *testing.T) {
 }
 
 func TestTokenOfAnEarlierStreamIsKept(t *testing.T) {
-	k := newTokens(t, &hawserv1.Hello{TokenExpiry: 1_800_000_000 + 20*3600})
+	k := newTokens(t, &hawserv1.Hello{TokenExpiry: 1_800_000_000 + 20*3600, ServiceAccount: "ratings"})
 	next := k.look("20 of 24 hours left", 0)
 	k.clock = k.clock.Add(next)
 	k.look("when it said", 1)
@@ -178,17 +178,16 @@ func (deaf) Report(*hawserv1.Report) {}
 func (deaf) Decide(record.Decision)  {}
 func (deaf) Close()                  {}
 
-// Whether a machine's token is of its group's account is not known if it comes back and its state has changed. It gets the state at once, and a
-// token as soon as there is room to mint one: not being able to at first must not count as having one.
-func TestTokenInDoubtIsMintedWhenThereIsRoom(t *testing.T) {
-	k := newTokens(t, &hawserv1.Hello{TokenExpiry: 1_800_000_000 + 20*3600, Generation: "earlier"})
-	group := k.facts.Groups[k.machine.GroupKey()]
+// A machine that comes back with a token of another account than its group's gets one as soon as there is room to mint it: not being able to at
+// first must not count as having one. Until then it goes on as it was.
+func TestTokenOfAnotherAccountIsMintedWhenThereIsRoom(t *testing.T) {
+	k := newTokens(t, &hawserv1.Hello{TokenExpiry: 1_800_000_000 + 20*3600, ServiceAccount: "earlier", Generation: "earlier"})
 	k.feed.service.minting.Store(mints)
-	if token := k.feed.token(t.Context(), group, k.machine, true); token != nil || k.minted != 0 {
-		t.Errorf("%d minted, although there is no room", k.minted)
+	if in := k.look("no room", 0); in <= 0 || in > 2*firstRetry || k.minted != 0 {
+		t.Errorf("looks again in %v, %d minted", in, k.minted)
 	}
-	if in := k.feed.refreshIn(); in <= 0 || in > 2*firstRetry {
-		t.Errorf("looks again in %v", in)
+	if k.feed.account != "earlier" {
+		t.Errorf("acts as %s", k.feed.account)
 	}
 	k.feed.service.minting.Store(0)
 	k.clock = k.clock.Add(2 * firstRetry)

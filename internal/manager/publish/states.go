@@ -2,7 +2,6 @@ package publish
 
 import (
 	"bytes"
-	"maps"
 	"reflect"
 	"sync"
 
@@ -23,19 +22,28 @@ type states struct {
 	// facts that the templates are of.
 	facts     facts.Facts
 	templates map[kind]*template
+	// before are those of the facts before: one whose state did not change goes on to be the same.
+	before map[kind]*template
 }
 
 // kind is what a state follows from besides the facts and the machine's name and UID.
 type kind struct {
 	group        types.NamespacedName
 	architecture string
+	// account that the machine's token is of.
+	account string
 }
 
 // standIn is the name of no machine: it stands where the name goes.
 const standIn = "hawser-machine-name-goes-here"
 
+func kindOf(machine facts.Machine) kind {
+	return kind{group: machine.GroupKey(), architecture: machine.Architecture, account: machine.ServiceAccount}
+}
+
 // template is the state of all machines of a kind, or the problem that they have.
 type template struct {
+	kind   kind
 	facts  facts.Facts
 	result desired.Result
 }
@@ -45,38 +53,32 @@ func (s *states) of(newest func() facts.Facts, machine facts.Machine) *template 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.renew(newest())
-	k := kind{group: machine.GroupKey(), architecture: machine.Architecture}
+	k := kindOf(machine)
 	if t := s.templates[k]; t != nil {
 		return t
 	}
 	t := k.template(s.facts)
+	if old := s.before[k]; old != nil && reflect.DeepEqual(old.result.Problem, t.result.Problem) && proto.Equal(old.result.State, t.result.State) {
+		t = old
+	}
 	s.templates[k] = t
 	return t
 }
 
-// renew has the templates be of the facts: those that did not change are kept, and those that nobody asks for any more are not.
+// renew has the templates be of the facts. Each is made when it is asked for, so one that nobody asks for any more goes.
 func (s *states) renew(f facts.Facts) {
 	if s.templates != nil && same(s.facts, f) {
 		return
 	}
-	s.facts = f
-	before := s.templates
-	s.templates = map[kind]*template{}
-	for k, old := range before {
-		t := k.template(f)
-		if reflect.DeepEqual(old.result.Problem, t.result.Problem) && proto.Equal(old.result.State, t.result.State) {
-			t = old
-		}
-		s.templates[k] = t
-	}
-	maps.DeleteFunc(s.templates, func(k kind, _ *template) bool { _, ok := f.Groups[k.group]; return !ok })
+	s.facts, s.before, s.templates = f, s.templates, map[kind]*template{}
 }
 
 func (k kind) template(f facts.Facts) *template {
 	// What machines there are does not matter, and a template must not keep them.
 	f.Machines = nil
-	return &template{facts: f, result: desired.Compute(f, facts.Machine{
+	return &template{kind: k, facts: f, result: desired.Compute(f, facts.Machine{
 		NamespacedName: types.NamespacedName{Namespace: k.group.Namespace, Name: standIn}, Group: k.group.Name, Architecture: k.architecture,
+		ServiceAccount: k.account,
 	})}
 }
 
@@ -109,6 +111,7 @@ func named(from *hawserv1.MeshConfig, name string) *hawserv1.MeshConfig {
 		MeshYaml:         bytes.ReplaceAll(from.MeshYaml, []byte(": "+standIn+"\n"), append([]byte(": "), encoded...)),
 		RootCertificates: from.RootCertificates,
 		HostAliases:      from.HostAliases,
+		DiscoveryAddress: from.DiscoveryAddress,
 		Environment:      make([]*hawserv1.EnvVar, len(from.Environment)),
 	}
 	for i, variable := range from.Environment {

@@ -48,7 +48,7 @@ func TestCurrentMachineGetsNothing(t *testing.T) {
 	}
 	s := &stream{w, opened}
 	s.send(&hawserv1.SyncRequest{Message: &hawserv1.SyncRequest_Hello{Hello: &hawserv1.Hello{
-		Generation: generation, TokenExpiry: time.Now().Add(24 * time.Hour).Unix(),
+		Generation: generation, TokenExpiry: time.Now().Add(24 * time.Hour).Unix(), ServiceAccount: "ratings",
 		Host: &hawserv1.HostFacts{Architecture: "amd64", Addresses: []string{"172.31.0.11"}},
 	}}})
 	// The first thing that comes is what changes afterwards.
@@ -58,6 +58,50 @@ func TestCurrentMachineGetsNothing(t *testing.T) {
 	if state := s.state(); string(state.GetMesh().GetRootCertificates()) != "another root" {
 		t.Errorf("state %v", state)
 	}
+}
+
+// A machine that is to act as another ServiceAccount learns of it together with a token of that: its proxy would be refused with the other one.
+func TestAccountAndTokenComeTogether(t *testing.T) {
+	w := newWorld(t)
+	s := w.stream(w.join("vm-1", time.Hour), "")
+	s.state()
+	group := types.NamespacedName{Namespace: "shop", Name: "ratings"}
+	name := func(account string) {
+		w.change(func(f *facts.Facts) {
+			renamed := f.Groups[group]
+			renamed.Spec = renamed.Spec.DeepCopy()
+			renamed.Spec.Template.ServiceAccount = account
+			f.Groups = map[types.NamespacedName]facts.Group{group: renamed}
+		})
+	}
+	name("other")
+	state := s.state()
+	if account := accountOf(state); account != "other" || state.GetToken().GetToken() != "other of shop/vm-1" {
+		t.Errorf("acts as %s with the token %q", account, state.GetToken().GetToken())
+	}
+	w.mu.Lock()
+	w.mintErr = errors.New("no such account")
+	w.mu.Unlock()
+	name("absent")
+	state = s.state()
+	if account := accountOf(state); account != "other" || state.GetToken() != nil || state.GetNotices()[0].GetReason() != facts.ReasonAccountPending {
+		t.Errorf("acts as %s, token %v, notices %v", account, state.GetToken(), state.GetNotices())
+	}
+	w.book.await(t, "vm-1 has problem "+facts.ReasonAccountPending)
+	// All else is followed meanwhile.
+	w.change(func(f *facts.Facts) { f.RootCertificates = map[string]string{"shop": "another root"} })
+	if state := s.state(); string(state.GetMesh().GetRootCertificates()) != "another root" || accountOf(state) != "other" {
+		t.Errorf("state %v", state)
+	}
+}
+
+func accountOf(state *hawserv1.DesiredState) string {
+	for _, variable := range state.GetMesh().GetEnvironment() {
+		if variable.GetName() == "SERVICE_ACCOUNT" {
+			return variable.GetValue()
+		}
+	}
+	return ""
 }
 
 func TestLatestWins(t *testing.T) {

@@ -31,7 +31,9 @@ type Session struct {
 type Decision struct {
 	// Generation and Revision of the state; empty if there is a problem.
 	Generation, Revision string
-	// Problem stands in the way of a state, nil if there is one.
+	// ServiceAccount that the state gives the machine; empty if there is no state.
+	ServiceAccount string
+	// Problem stands in the way of a state, or of a part of it; nil if nothing does.
 	Problem *facts.Problem
 }
 

@@ -53,7 +53,8 @@ func (c circumstances) status(machine *v1alpha1.Machine) v1alpha1.MachineStatus 
 	}
 	host, report := c.Host, c.report
 	s.Address = c.address
-	s.Addresses = host.GetAddresses()[:min(len(host.GetAddresses()), maxAddresses)]
+	addresses := c.addresses()
+	s.Addresses = addresses[:min(len(addresses), maxAddresses)]
 	s.WorkloadEntry = machine.Name
 	s.AgentVersion, s.Architecture = short(host.GetAgentVersion()), short(host.GetArchitecture())
 	s.OperatingSystem, s.KernelVersion = short(host.GetOperatingSystem()), short(host.GetKernelVersion())
@@ -62,7 +63,7 @@ func (c circumstances) status(machine *v1alpha1.Machine) v1alpha1.MachineStatus 
 	s.Proxy = proxyStatus(report.GetProxy())
 	s.AgentCertificateExpiry = unix(report.GetAgentCertificateExpiry())
 	s.ProxyCertificateExpiry = unix(report.GetProxyCertificateExpiry())
-	if d := c.decision; d != nil && d.Problem == nil {
+	if d := c.decision; d != nil && d.Generation != "" {
 		s.DesiredGeneration, s.Revision = d.Generation, d.Revision
 	}
 	for _, condition := range c.conditions(s.Conditions) {
@@ -89,7 +90,7 @@ func set(s *v1alpha1.MachineStatus, generation int64, now time.Time, condition m
 // address is the one that callers use: the first within the policy's range if it names one, else the agent's choice, else the default
 // route's.
 func address(o observation, cidr string) string {
-	candidates := append([]string{o.report.GetAddress()}, o.Host.GetAddresses()...)
+	candidates := append([]string{o.report.GetAddress()}, o.addresses()...)
 	prefix, err := netip.ParsePrefix(cidr)
 	bound := cidr != ""
 	if bound && err != nil {
@@ -103,6 +104,14 @@ func address(o observation, cidr string) string {
 		return ""
 	}
 	return candidates[at]
+}
+
+// addresses of the host: the report has them as they are now.
+func (o observation) addresses() []string {
+	if now := o.report.GetAddresses(); len(now) > 0 {
+		return now
+	}
+	return o.Host.GetAddresses()
 }
 
 func usable(ip netip.Addr) bool {

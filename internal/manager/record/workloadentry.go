@@ -81,7 +81,7 @@ func (r *Recorder) entry(ctx context.Context, machine *v1alpha1.Machine) (*clien
 }
 
 func (r *Recorder) writeEntrySpec(ctx context.Context, machine *v1alpha1.Machine, existing *clientnetworking.WorkloadEntry, c circumstances) (*clientnetworking.WorkloadEntry, error) {
-	want := wantedEntry(machine, existing, *c.group, c.address)
+	want := wantedEntry(machine, existing, *c.group, c.address, c.account(existing))
 	switch {
 	case existing == nil:
 		if err := r.Writer.Create(ctx, want); err != nil {
@@ -95,10 +95,22 @@ func (r *Recorder) writeEntrySpec(ctx context.Context, machine *v1alpha1.Machine
 	return want, nil
 }
 
+// account is the ServiceAccount that callers are to expect of the machine: the one that it was given, which is the group's as soon as there is a
+// token of it. Until this replica knows, the entry stays as it is.
+func (c circumstances) account(existing *clientnetworking.WorkloadEntry) string {
+	switch {
+	case c.decision != nil && c.decision.ServiceAccount != "":
+		return c.decision.ServiceAccount
+	case existing != nil && existing.Spec.ServiceAccount != "":
+		return existing.Spec.ServiceAccount
+	}
+	return c.group.ServiceAccount()
+}
+
 // wantedEntry is the machine's entry: what is Hawser's to say is set, annotations and labels of others on the object stay. Labels that the
 // group had before, which are those of the existing spec, go from the object too: Istio merges those over the spec's
 // (pilot/pkg/serviceregistry/serviceentry: ConvertWorkloadEntry).
-func wantedEntry(machine *v1alpha1.Machine, existing *clientnetworking.WorkloadEntry, group facts.Group, address string) *clientnetworking.WorkloadEntry {
+func wantedEntry(machine *v1alpha1.Machine, existing *clientnetworking.WorkloadEntry, group facts.Group, address, account string) *clientnetworking.WorkloadEntry {
 	entry := &clientnetworking.WorkloadEntry{}
 	if existing != nil {
 		entry = existing.DeepCopy()
@@ -132,7 +144,7 @@ func wantedEntry(machine *v1alpha1.Machine, existing *clientnetworking.WorkloadE
 		Network:        template.GetNetwork(),
 		Locality:       template.GetLocality(),
 		Weight:         template.GetWeight(),
-		ServiceAccount: group.ServiceAccount(),
+		ServiceAccount: account,
 	})
 	return entry
 }

@@ -315,9 +315,11 @@ type MeshConfig struct {
 	// PEM, the root certificates of the mesh (ConfigMap istio-ca-root-cert).
 	RootCertificates []byte `protobuf:"bytes,3,opt,name=root_certificates,json=rootCertificates,proto3" json:"root_certificates,omitempty"`
 	// Host names that the machine has to resolve to the gateway (discovery and CA addresses).
-	HostAliases   []*HostAlias `protobuf:"bytes,4,rep,name=host_aliases,json=hostAliases,proto3" json:"host_aliases,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	HostAliases []*HostAlias `protobuf:"bytes,4,rep,name=host_aliases,json=hostAliases,proto3" json:"host_aliases,omitempty"`
+	// HOST:PORT that the proxy has its configuration from.
+	DiscoveryAddress string `protobuf:"bytes,5,opt,name=discovery_address,json=discoveryAddress,proto3" json:"discovery_address,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *MeshConfig) Reset() {
@@ -376,6 +378,13 @@ func (x *MeshConfig) GetHostAliases() []*HostAlias {
 		return x.HostAliases
 	}
 	return nil
+}
+
+func (x *MeshConfig) GetDiscoveryAddress() string {
+	if x != nil {
+		return x.DiscoveryAddress
+	}
+	return ""
 }
 
 type EnvVar struct {
@@ -1382,13 +1391,14 @@ const file_hawser_v1_desired_proto_rawDesc = "" +
 	"\x06health\x18\t \x01(\v2\x11.hawser.v1.HealthR\x06health\x12+\n" +
 	"\x05token\x18\n" +
 	" \x01(\v2\x15.hawser.v1.IstioTokenR\x05token\x12+\n" +
-	"\anotices\x18\v \x03(\v2\x11.hawser.v1.NoticeR\anotices\"\xc4\x01\n" +
+	"\anotices\x18\v \x03(\v2\x11.hawser.v1.NoticeR\anotices\"\xf1\x01\n" +
 	"\n" +
 	"MeshConfig\x12\x1b\n" +
 	"\tmesh_yaml\x18\x01 \x01(\fR\bmeshYaml\x123\n" +
 	"\venvironment\x18\x02 \x03(\v2\x11.hawser.v1.EnvVarR\venvironment\x12+\n" +
 	"\x11root_certificates\x18\x03 \x01(\fR\x10rootCertificates\x127\n" +
-	"\fhost_aliases\x18\x04 \x03(\v2\x14.hawser.v1.HostAliasR\vhostAliases\"2\n" +
+	"\fhost_aliases\x18\x04 \x03(\v2\x14.hawser.v1.HostAliasR\vhostAliases\x12+\n" +
+	"\x11discovery_address\x18\x05 \x01(\tR\x10discoveryAddress\"2\n" +
 	"\x06EnvVar\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\"C\n" +

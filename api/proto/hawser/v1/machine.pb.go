@@ -130,9 +130,11 @@ type Hello struct {
 	// The first report of the stream, so that a machine counts as healthy as soon as it is back.
 	Report *Report `protobuf:"bytes,4,opt,name=report,proto3" json:"report,omitempty"`
 	// Random, made by each start of the agent and kept in its memory alone: hosts that came of one disk image do not share it.
-	Instance      string `protobuf:"bytes,5,opt,name=instance,proto3" json:"instance,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Instance string `protobuf:"bytes,5,opt,name=instance,proto3" json:"instance,omitempty"`
+	// Name of the ServiceAccount that the Istio token is of; empty if there is no token.
+	ServiceAccount string `protobuf:"bytes,6,opt,name=service_account,json=serviceAccount,proto3" json:"service_account,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Hello) Reset() {
@@ -196,6 +198,13 @@ func (x *Hello) GetReport() *Report {
 func (x *Hello) GetInstance() string {
 	if x != nil {
 		return x.Instance
+	}
+	return ""
+}
+
+func (x *Hello) GetServiceAccount() string {
+	if x != nil {
+		return x.ServiceAccount
 	}
 	return ""
 }
@@ -265,8 +274,10 @@ type Report struct {
 	// NotAfter of the agent's client certificate and of the proxy's workload certificate, Unix seconds; 0 unknown.
 	AgentCertificateExpiry int64 `protobuf:"varint,9,opt,name=agent_certificate_expiry,json=agentCertificateExpiry,proto3" json:"agent_certificate_expiry,omitempty"`
 	ProxyCertificateExpiry int64 `protobuf:"varint,10,opt,name=proxy_certificate_expiry,json=proxyCertificateExpiry,proto3" json:"proxy_certificate_expiry,omitempty"`
-	unknownFields          protoimpl.UnknownFields
-	sizeCache              protoimpl.SizeCache
+	// All addresses of the host, the default route's first; none: those of the connection's Hello.
+	Addresses     []string `protobuf:"bytes,11,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Report) Reset() {
@@ -367,6 +378,13 @@ func (x *Report) GetProxyCertificateExpiry() int64 {
 		return x.ProxyCertificateExpiry
 	}
 	return 0
+}
+
+func (x *Report) GetAddresses() []string {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
 }
 
 // Condition has the meaning of metav1.Condition. Types and reasons are listed in docs/guide/conditions.md.
@@ -905,7 +923,7 @@ const file_hawser_v1_machine_proto_rawDesc = "" +
 	"\x05hello\x18\x01 \x01(\v2\x10.hawser.v1.HelloH\x00R\x05hello\x12+\n" +
 	"\x06report\x18\x02 \x01(\v2\x11.hawser.v1.ReportH\x00R\x06report\x12%\n" +
 	"\x04pong\x18\x03 \x01(\v2\x0f.hawser.v1.PongH\x00R\x04pongB\t\n" +
-	"\amessage\"\xbb\x01\n" +
+	"\amessage\"\xe4\x01\n" +
 	"\x05Hello\x12(\n" +
 	"\x04host\x18\x01 \x01(\v2\x14.hawser.v1.HostFactsR\x04host\x12\x1e\n" +
 	"\n" +
@@ -913,9 +931,10 @@ const file_hawser_v1_machine_proto_rawDesc = "" +
 	"generation\x12!\n" +
 	"\ftoken_expiry\x18\x03 \x01(\x03R\vtokenExpiry\x12)\n" +
 	"\x06report\x18\x04 \x01(\v2\x11.hawser.v1.ReportR\x06report\x12\x1a\n" +
-	"\binstance\x18\x05 \x01(\tR\binstance\"\x16\n" +
+	"\binstance\x18\x05 \x01(\tR\binstance\x12'\n" +
+	"\x0fservice_account\x18\x06 \x01(\tR\x0eserviceAccount\"\x16\n" +
 	"\x04Pong\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\"\xb7\x03\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\xd5\x03\n" +
 	"\x06Report\x12-\n" +
 	"\x12applied_generation\x18\x01 \x01(\tR\x11appliedGeneration\x12+\n" +
 	"\x11failed_generation\x18\x02 \x01(\tR\x10failedGeneration\x124\n" +
@@ -929,7 +948,8 @@ const file_hawser_v1_machine_proto_rawDesc = "" +
 	"\aaddress\x18\b \x01(\tR\aaddress\x128\n" +
 	"\x18agent_certificate_expiry\x18\t \x01(\x03R\x16agentCertificateExpiry\x128\n" +
 	"\x18proxy_certificate_expiry\x18\n" +
-	" \x01(\x03R\x16proxyCertificateExpiry\"\x92\x01\n" +
+	" \x01(\x03R\x16proxyCertificateExpiry\x12\x1c\n" +
+	"\taddresses\x18\v \x03(\tR\taddresses\"\x92\x01\n" +
 	"\tCondition\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x16\n" +
 	"\x06status\x18\x02 \x01(\tR\x06status\x12\x16\n" +

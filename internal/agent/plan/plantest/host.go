@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -129,6 +130,8 @@ func (h *Host) take(step plan.Step) error {
 		s.UnitsStale = true
 	case plan.ForgetCertificate:
 		delete(s.Identities, step.Slot)
+	case plan.EndConnections:
+		s.Connections = slices.DeleteFunc(slices.Clone(s.Connections), func(a netip.Addr) bool { return slices.Contains(step.Addresses, a) })
 	case plan.ReloadUnits:
 		s.UnitsStale = false
 	case plan.StartProxy:
@@ -239,6 +242,7 @@ func Desired() *hawserv1.DesiredState {
 			Environment:      []*hawserv1.EnvVar{{Name: "ISTIO_METAJSON_LABELS", Value: `{"app":"ratings"}`}, {Name: "POD_NAMESPACE", Value: "shop"}, {Name: "SERVICE_ACCOUNT", Value: "ratings"}},
 			RootCertificates: []byte("-----BEGIN CERTIFICATE-----\n"),
 			HostAliases:      []*hawserv1.HostAlias{{Address: "172.31.0.240", Hostnames: []string{"istiod.istio-system.svc"}}},
+			DiscoveryAddress: "istiod.istio-system.svc:15012",
 		},
 		Interception: &hawserv1.Interception{
 			Mode: hawserv1.Interception_MODE_REDIRECT, InboundPorts: []string{"*"}, OutboundCidrs: []string{"*"},

@@ -1,0 +1,87 @@
+package plan
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
+)
+
+// EndConnections ends the proxy's connections to addresses that its control plane is not at any more: it would stay with a gateway that is about
+// to go, and wait for one that is gone until its own keepalive ends. It connects again by the names, as they are then.
+type EndConnections struct {
+	Addresses []netip.Addr
+	// Port that the connections go to.
+	Port uint16
+}
+
+func (EndConnections) step() {}
+
+func (s EndConnections) String() string {
+	return fmt.Sprintf("end the proxy's connections to port %d of %s", s.Port, strings.Trim(fmt.Sprint(s.Addresses), "[]"))
+}
+
+// DiscoveryPort is the port of the control plane, 0 if the state does not tell.
+func DiscoveryPort(want *hawserv1.DesiredState) uint16 {
+	_, port, err := net.SplitHostPort(want.GetMesh().GetDiscoveryAddress())
+	if err != nil {
+		return 0
+	}
+	number, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return 0
+	}
+	return uint16(number)
+}
+
+// connections plans that those end which lead to where no name of the control plane leads any more. Names that the host resolves by
+// something else than its hosts file may lead anywhere.
+func (p *planner) connections() {
+	host, _, _ := net.SplitHostPort(p.want.GetMesh().GetDiscoveryAddress())
+	named := map[netip.Addr]bool{}
+	var names []string
+	for _, alias := range p.want.GetMesh().GetHostAliases() {
+		names = append(names, alias.GetHostnames()...)
+		if address, err := netip.ParseAddr(alias.GetAddress()); err == nil {
+			named[address] = true
+		}
+	}
+	if !slices.Contains(names, host) {
+		return
+	}
+	// What others say of the same names, around the block.
+	for _, address := range namedIn(WithoutBlock(p.have.Files[HostsFile].Content), names) {
+		named[address] = true
+	}
+	var former []netip.Addr
+	for _, address := range p.have.Connections {
+		if !named[address] && !slices.Contains(former, address) {
+			former = append(former, address)
+		}
+	}
+	if len(former) > 0 {
+		slices.SortFunc(former, netip.Addr.Compare)
+		p.add(EndConnections{former, DiscoveryPort(p.want)})
+	}
+}
+
+// namedIn are the addresses that lines of a hosts(5) file give one of the names.
+func namedIn(hosts []byte, names []string) []netip.Addr {
+	var found []netip.Addr
+	for line := range strings.Lines(string(hosts)) {
+		line, _, _ = strings.Cut(line, "#")
+		fields := strings.Fields(line)
+		if len(fields) < 2 {
+			continue
+		}
+		address, err := netip.ParseAddr(fields[0])
+		if err == nil && slices.ContainsFunc(fields[1:], func(name string) bool { return slices.Contains(names, name) }) {
+			found = append(found, address)
+		}
+	}
+	return found
+}
