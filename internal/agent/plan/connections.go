@@ -2,7 +2,6 @@ package plan
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -27,10 +26,7 @@ func (s EndConnections) String() string {
 
 // DiscoveryPort is the port of the control plane, 0 if the state does not tell.
 func DiscoveryPort(want *hawserv1.DesiredState) uint16 {
-	_, port, err := net.SplitHostPort(want.GetMesh().GetDiscoveryAddress())
-	if err != nil {
-		return 0
-	}
+	_, port := discovery(want)
 	number, err := strconv.ParseUint(port, 10, 16)
 	if err != nil {
 		return 0
@@ -38,10 +34,20 @@ func DiscoveryPort(want *hawserv1.DesiredState) uint16 {
 	return uint16(number)
 }
 
+// discovery is where the control plane is asked for its configuration, NAME:PORT in two, both empty if the state does not tell.
+func discovery(want *hawserv1.DesiredState) (name, port string) {
+	address := want.GetMesh().GetDiscoveryAddress()
+	colon := strings.LastIndexByte(address, ':')
+	if colon < 0 {
+		return "", ""
+	}
+	return address[:colon], address[colon+1:]
+}
+
 // connections plans that those end which lead to where no name of the control plane leads any more. Names that the host resolves by
 // something else than its hosts file may lead anywhere.
 func (p *planner) connections() {
-	host, _, _ := net.SplitHostPort(p.want.GetMesh().GetDiscoveryAddress())
+	host, _ := discovery(p.want)
 	named := map[netip.Addr]bool{}
 	var names []string
 	for _, alias := range p.want.GetMesh().GetHostAliases() {
