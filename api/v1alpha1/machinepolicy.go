@@ -124,6 +124,7 @@ type ProxyLimits struct {
 	OpenFiles *int64 `json:"openFiles,omitempty"`
 	// Drain is how long the proxy lets requests in flight end when it is stopped, 5 s by default.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('1h')",message="a drain lasts from 0s to 1h"
 	Drain *metav1.Duration `json:"drain,omitempty"`
 	// Restart says who restarts the proxy for settings that it reads at its start only, and for another version: the agent, at once
 	// (Automatic, the default), or the machine's owner (Manual). Condition RestartRequired tells that it is due.
@@ -136,10 +137,12 @@ type ProxyLimits struct {
 type Identity struct {
 	// CertificateLifetime of the agent's client certificate, 24 h by default; renewed at half of it.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1m') && duration(self) <= duration('8760h')",message="an agent's certificate lasts from 1m to 8760h"
 	CertificateLifetime *metav1.Duration `json:"certificateLifetime,omitempty"`
 	// RecoveryWindow is how long after the end of its certificate a machine may come back with the key that it joined
 	// with, 30 days by default.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('87600h')",message="the recovery window lasts from 0s to 87600h"
 	RecoveryWindow *metav1.Duration `json:"recoveryWindow,omitempty"`
 }
 
@@ -148,6 +151,7 @@ type Address struct {
 	// CIDR: the first address within is used; without it, the source address of the default route.
 	// +optional
 	// +kubebuilder:validation:MaxLength=43
+	// +kubebuilder:validation:XValidation:rule="self == '' || isCIDR(self)",message="not an address range, like 10.1.0.0/16 or fd00::/64"
 	CIDR string `json:"cidr,omitempty"`
 }
 

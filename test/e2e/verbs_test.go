@@ -52,6 +52,7 @@ func verbs() map[string]func(ts *testscript.TestScript, neg bool, args []string)
 		"always":    func(ts *testscript.TestScript, neg bool, args []string) { repeat(ts, neg, args, alwaysMatch) },
 		"load":      load,
 		"snapshot":  snapshot,
+		"apply":     apply,
 		"join":      join,
 		"let":       let,
 		"machine":   machine,
@@ -154,6 +155,16 @@ func join(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: join NAME NAMESPACE/GROUP")
 	}
 	ts.Check(ts.Exec("sh", filepath.Join(repository(ts), "scripts", "join"), args[0], args[1]))
+}
+
+// apply applies a file, and deletes what is in it at the end of the scenario, however that ends.
+func apply(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: apply FILE")
+	}
+	path := ts.MkAbs(args[0])
+	ts.Defer(func() { ts.Check(ts.Exec("kubectl", "delete", "--ignore-not-found", "-f", path)) })
+	ts.Check(ts.Exec("kubectl", "apply", "-f", path))
 }
 
 // machine makes a machine for one scenario, which removes it, and what it left in the cluster, in the end.

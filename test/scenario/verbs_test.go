@@ -37,6 +37,8 @@ func (w *world) verbs() map[string]func(*testscript.TestScript, bool, []string) 
 	return map[string]func(*testscript.TestScript, bool, []string){
 		// apply FILE…: make or replace objects, with $NS in them expanded. A status is written, too.
 		"apply": w.apply,
+		// refused FILE PATTERN: the API server does not take the object, and says why.
+		"refused": w.refused,
 		// manager [ADDRESS]: what a manager publishes, as if it had started.
 		"manager": w.manager,
 		// user NAME ROLE…: a context for a user who has these roles of the chart in $NS, and nothing else.
@@ -64,16 +66,36 @@ func (w *world) setup(env *testscript.Env) error {
 
 func (w *world) apply(ts *testscript.TestScript, neg bool, args []string) {
 	for _, file := range args {
-		for _, document := range strings.Split(ts.ReadFile(file), "\n---\n") {
-			document = os.Expand(document, ts.Getenv)
-			object := &unstructured.Unstructured{}
-			ts.Check(yaml.Unmarshal([]byte(document), &object.Object))
-			if object.GetNamespace() == "" {
-				object.SetNamespace(ts.Getenv("NS"))
-			}
+		for _, object := range objects(ts, file) {
 			ts.Check(w.put(object))
 		}
 	}
+}
+
+func (w *world) refused(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: refused FILE PATTERN")
+	}
+	pattern, err := regexp.Compile(args[1])
+	ts.Check(err)
+	for _, object := range objects(ts, args[0]) {
+		if err := w.put(object); err == nil || !pattern.MatchString(err.Error()) {
+			ts.Fatalf("%s %s: got %v, want it refused with %s", object.GetKind(), object.GetName(), err, args[1])
+		}
+	}
+}
+
+func objects(ts *testscript.TestScript, file string) []*unstructured.Unstructured {
+	var all []*unstructured.Unstructured
+	for _, document := range strings.Split(ts.ReadFile(file), "\n---\n") {
+		object := &unstructured.Unstructured{}
+		ts.Check(yaml.Unmarshal([]byte(os.Expand(document, ts.Getenv)), &object.Object))
+		if object.GetNamespace() == "" {
+			object.SetNamespace(ts.Getenv("NS"))
+		}
+		all = append(all, object)
+	}
+	return all
 }
 
 func (w *world) put(object *unstructured.Unstructured) error {

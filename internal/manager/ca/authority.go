@@ -26,7 +26,8 @@ const (
 	backdate          = 48 * time.Hour
 )
 
-// machineBackdate allows for clocks of replicas that differ a little.
+// machineBackdate allows for clocks of replicas that differ a little. Certificates of minutes have less of it: half of a certificate's
+// life, when it is renewed, must come after it was made.
 const machineBackdate = 5 * time.Minute
 
 // Authority signs. It never changes and may be used from many goroutines.
@@ -100,7 +101,7 @@ func (a *Authority) SignMachine(machine identity.Machine, key crypto.PublicKey, 
 		SerialNumber:          serial(),
 		Subject:               pkix.Name{CommonName: machine.Name},
 		URIs:                  []*url.URL{machine.URI()},
-		NotBefore:             now.Add(-machineBackdate),
+		NotBefore:             now.Add(-min(machineBackdate, lifetime/10)),
 		NotAfter:              now.Add(lifetime),
 		BasicConstraintsValid: true,
 		KeyUsage:              x509.KeyUsageDigitalSignature,

@@ -86,6 +86,12 @@ func TestSignMachine(t *testing.T) {
 	if !certificate.NotAfter.Equal(now().Add(24 * time.Hour)) {
 		t.Errorf("NotAfter %v", certificate.NotAfter)
 	}
+	for life, backdate := range map[time.Duration]time.Duration{24 * time.Hour: 5 * time.Minute, time.Minute: 6 * time.Second} {
+		certificate, err := a.SignMachine(machine, &key.PublicKey, now(), life)
+		if err != nil || !certificate.NotBefore.Equal(now().Add(-backdate)) {
+			t.Errorf("one of %s is valid from %v, want %s before now (%v)", life, certificate.NotBefore, backdate, err)
+		}
+	}
 	for name, c := range map[string]struct {
 		chain []*x509.Certificate
 		at    time.Time

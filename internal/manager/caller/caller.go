@@ -42,7 +42,7 @@ func NewChecker(snapshot func() facts.Facts, machines Machines, now func() time.
 // Machine returns the machine that calls: its certificate is valid now, is of the key that it joined with, and it was not revoked. The
 // error is a *refusal.Error.
 func (c *Checker) Machine(ctx context.Context) (facts.Machine, error) {
-	machine, certificate, err := c.identify(ctx)
+	machine, certificate, err := c.recoverable(ctx)
 	if err != nil {
 		return facts.Machine{}, err
 	}
@@ -63,16 +63,22 @@ func (c *Checker) Expiry(ctx context.Context) time.Time {
 
 // Renewing is Machine for the one call that may come with an expired certificate, within the recovery window of the machine's policy.
 func (c *Checker) Renewing(ctx context.Context) (facts.Machine, error) {
+	machine, _, err := c.recoverable(ctx)
+	return machine, err
+}
+
+// recoverable is the machine with a certificate that is valid, or ended within the recovery window.
+func (c *Checker) recoverable(ctx context.Context) (facts.Machine, *x509.Certificate, error) {
 	machine, certificate, err := c.identify(ctx)
 	if err != nil {
-		return facts.Machine{}, err
+		return facts.Machine{}, nil, err
 	}
 	ends := certificate.NotAfter.Add(c.snapshot().PolicyOf(machine.Namespace, machine.Group).RecoveryWindow)
 	if c.now().After(ends) {
-		return facts.Machine{}, refusal.New(refusal.RecoveryWindowPassed, "machine", machine.NamespacedName,
+		return facts.Machine{}, nil, refusal.New(refusal.RecoveryWindowPassed, "machine", machine.NamespacedName,
 			"expired", stamp(certificate.NotAfter), "ended", stamp(ends))
 	}
-	return machine, nil
+	return machine, certificate, nil
 }
 
 // identify tells which machine shows which certificate; whether the certificate is still good is for its callers to say.

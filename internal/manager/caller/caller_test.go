@@ -222,6 +222,10 @@ func TestRefusals(t *testing.T) {
 		}}}
 		_, err := w.checker().Renewing(call(w.certificate()))
 		write(t, "recovery-window-passed", err, refusal.RecoveryWindowPassed)
+		// The stream says so as well: it is what an agent shows, and "renews it" would be wrong by now.
+		if _, err := w.checker().Machine(call(w.certificate())); !errors.Is(err, refusal.RecoveryWindowPassed) {
+			t.Errorf("any other call: %v", err)
+		}
 	})
 	for name, ctx := range map[string]context.Context{
 		"without-connection":  context.Background(),
