@@ -22,7 +22,7 @@ const (
 	ConditionReady = "Ready"
 )
 
-// Labels and annotations that Hawser sets on objects and proxies.
+// Labels, annotations and the finalizer that Hawser sets on objects and proxies.
 const (
 	// LabelGroup is on each machine's WorkloadEntry and proxy, so that policies select the machines of a group and not the
 	// pods that share its labels.
@@ -36,4 +36,6 @@ const (
 	// AnnotationClones names the hosts that were refused as clones, by boot ID or, where that is the machine's own, by instance, separated by
 	// spaces. They stay refused while the machine is away for a moment: else its copy would be there first when it comes back.
 	AnnotationClones = "hawser.io/clones"
+	// FinalizerLeave keeps a Machine that is deleted until its host has left the mesh, or does not come to do so.
+	FinalizerLeave = "hawser.io/leave"
 )

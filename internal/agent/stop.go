@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/hawser-io/hawser/internal/agent/leave"
 	"github.com/hawser-io/hawser/internal/agent/notify"
 )
 
@@ -16,6 +17,8 @@ const (
 	// to turn elsewhere before the proxy is stopped.
 	drainTimeout = 3 * time.Second
 	drainPause   = time.Second
+	// farewellTimeout of the call by which a removed machine leaves.
+	farewellTimeout = 10 * time.Second
 )
 
 // stop says goodbye while the stream still stands, ends the parts, and only then puts the host back if the machine was removed:
@@ -38,7 +41,8 @@ func (d *daemon) stop(ctx context.Context, group *errgroup.Group, end func(), re
 	return d.withdraw(ctx, reason)
 }
 
-// withdraw puts the host back. That it is to be is kept first: an agent that is started again after a failure goes on with it.
+// withdraw puts the host back and tells the manager so, which lets the machine's object go then. That it is to be is kept first: an agent that is
+// started again after a failure goes on with it.
 func (d *daemon) withdraw(ctx context.Context, reason string) error {
 	defer d.stayAlive(ctx)()
 	d.options.Log.Warn("the manager has removed this machine: putting the host back", "reason", reason)
@@ -49,10 +53,25 @@ func (d *daemon) withdraw(ctx context.Context, reason string) error {
 	if err := d.machine.Restore(ctx); err != nil {
 		return fmt.Errorf("put the host back after the machine was removed: %w; run `hawser-agent leave`", err)
 	}
+	d.farewell(ctx)
 	if err := d.options.Store.Forget(); err != nil {
 		return err
 	}
 	return d.options.Service.Retire(ctx)
+}
+
+// farewell tells the manager that the host is out. It is not worth failing for: the manager does not wait for long.
+func (d *daemon) farewell(ctx context.Context) {
+	limited, cancel := context.WithTimeout(ctx, farewellTimeout)
+	defer cancel()
+	identity, err := d.options.Store.Identity()
+	if err == nil {
+		manager := leave.RealManager{Known: func() []string { return d.mailbox.gateways(d.enrollment.Manager) }}
+		err = manager.Leave(limited, identity)
+	}
+	if err != nil {
+		d.options.Log.Warn("the manager could not be told that the host has left", "error", err)
+	}
 }
 
 // stayAlive answers systemd's watchdog, whose part has ended, until the returned function is called.

@@ -14,7 +14,9 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/hawser-io/hawser/internal/manager/record"
 	"github.com/hawser-io/hawser/internal/version"
 )
 
@@ -65,6 +67,39 @@ func Command() *cobra.Command {
 	flags.StringVar(&options.HealthAddress, "health-address", ":8081", "where /healthz and /readyz are served; 0 for nowhere")
 	flags.StringVar(&options.MetricsAddress, "metrics-address", ":9090", "where /metrics is served; 0 for nowhere")
 	flags.TextVar(&level, "log-level", &level, "debug, info, warn or error")
+	command.AddCommand(releaseCommand())
+	return command
+}
+
+// releaseCommand is for the end of a cluster's last manager; the chart runs it when it is uninstalled.
+func releaseCommand() *cobra.Command {
+	var kubeconfig string
+	command := &cobra.Command{
+		Use:   "release",
+		Short: "Lets Machines be deleted although no manager is there, and keeps them.",
+		Args:  cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			config, err := clusterConfig(kubeconfig)
+			if err != nil {
+				return err
+			}
+			scheme, err := newScheme()
+			if err != nil {
+				return err
+			}
+			api, err := client.New(config, client.Options{Scheme: scheme})
+			if err != nil {
+				return fmt.Errorf("make a client of the API server: %w", err)
+			}
+			released, err := record.ReleaseAll(command.Context(), api)
+			if err != nil {
+				return fmt.Errorf("%w; run it again", err)
+			}
+			_, err = fmt.Fprintln(command.OutOrStdout(), "machines released:", released)
+			return err
+		},
+	}
+	command.Flags().StringVar(&kubeconfig, "kubeconfig", os.Getenv("KUBECONFIG"), "file to reach the cluster by; empty in a Pod")
 	return command
 }
 

@@ -28,7 +28,7 @@ func pages() []page {
 			sources: []string{
 				"internal/agent/damaged.go", "internal/agent/steps.go", "internal/agent/report/*.go", "internal/manager/record/*.go", "internal/manager/facts/problem.go",
 			},
-			others: []string{"True", "False", "Unknown", "Record", "Not", "Machine", "Pod"},
+			others: []string{"True", "False", "Unknown", "Record", "Not", "Machine", "Pod", "WorkloadGroup"},
 		},
 		{
 			file:    "troubleshooting.md",

@@ -35,6 +35,7 @@ type Manager struct {
 	life      time.Duration
 	tokens    map[string]string // token ID → fingerprint that used it, empty if unused
 	machines  map[identity.Machine]string
+	leaving   map[identity.Machine]bool
 	state     *hawserv1.DesiredState
 	artifacts map[string][]byte
 	events    []string
@@ -46,7 +47,7 @@ type Manager struct {
 func Start(t *testing.T) *Manager {
 	t.Helper()
 	m := &Manager{
-		life: 24 * time.Hour, tokens: map[string]string{}, machines: map[identity.Machine]string{},
+		life: 24 * time.Hour, tokens: map[string]string{}, machines: map[identity.Machine]string{}, leaving: map[identity.Machine]bool{},
 		artifacts: map[string][]byte{}, changed: make(chan struct{}),
 	}
 	var err error

@@ -21,6 +21,9 @@ func (m *Manager) SendToken(token *hawserv1.IstioToken) {
 func (m *Manager) Remove(reason string) {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
+	for machine := range m.machines {
+		m.leaving[machine] = true
+	}
 	clear(m.machines)
 	m.push(&hawserv1.SyncResponse{Message: &hawserv1.SyncResponse_Removed{Removed: &hawserv1.Removed{Reason: reason}}})
 }

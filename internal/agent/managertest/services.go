@@ -211,10 +211,11 @@ func (s machines) Leave(ctx context.Context, _ *hawserv1.LeaveRequest) (*hawserv
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	machine, err := m.caller(ctx)
-	if err != nil {
+	if err != nil && !m.leaving[machine] {
 		return nil, err
 	}
 	delete(m.machines, machine)
+	delete(m.leaving, machine)
 	m.record("leave %s", machine)
 	return &hawserv1.LeaveResponse{}, nil
 }

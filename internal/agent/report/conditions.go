@@ -93,7 +93,7 @@ func identityValid(c Certificates, now time.Time) verdict {
 	case c.Agent.clockWrong(now):
 		return verdict{IdentityValid, "False", reasonClockSkew, "this host's clock and the manager's differ: by this one the agent's certificate, which the manager takes, is not valid; set the clock (`timedatectl set-ntp true`)"}
 	case expired(c.Agent):
-		return verdict{IdentityValid, "False", "AgentCertificateExpired", "the agent's certificate has expired; it is renewed as soon as the manager is reached"}
+		return verdict{IdentityValid, "False", "AgentCertificateExpired", "the agent's certificate has expired; it is renewed when the manager is reached within the policy's recovery window"}
 	case expired(c.Proxy):
 		return verdict{IdentityValid, "False", "ProxyCertificateExpired", "the proxy's certificate has expired; the proxy renews it as soon as istiod is reached"}
 	case c.IstioToken.NotAfter.IsZero() && c.Proxy.NotAfter.IsZero():

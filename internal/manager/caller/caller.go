@@ -42,7 +42,7 @@ func NewChecker(snapshot func() facts.Facts, machines Machines, now func() time.
 // Machine returns the machine that calls: its certificate is valid now, is of the key that it joined with, and it was not revoked. The
 // error is a *refusal.Error.
 func (c *Checker) Machine(ctx context.Context) (facts.Machine, error) {
-	machine, certificate, err := c.recoverable(ctx)
+	machine, certificate, err := c.recoverable(ctx, Refuse)
 	if err != nil {
 		return facts.Machine{}, err
 	}
@@ -61,15 +61,27 @@ func (c *Checker) Expiry(ctx context.Context) time.Time {
 	return certificate.NotAfter
 }
 
-// Renewing is Machine for the one call that may come with an expired certificate, within the recovery window of the machine's policy.
+// Renewing is Machine for the call that may come with an expired certificate, within the recovery window of the machine's policy.
 func (c *Checker) Renewing(ctx context.Context) (facts.Machine, error) {
-	machine, _, err := c.recoverable(ctx)
+	machine, _, err := c.recoverable(ctx, Refuse)
 	return machine, err
 }
 
+// Leaving is Renewing for the call by which a machine leaves: one whose object is being deleted is expected to make it.
+func (c *Checker) Leaving(ctx context.Context) (facts.Machine, error) {
+	machine, _, err := c.recoverable(ctx, func(machine facts.Machine, fingerprint string) error {
+		machine.Deleting = false
+		return Refuse(machine, fingerprint)
+	})
+	return machine, err
+}
+
+// refuse returns why a machine is turned away that shows a key with this fingerprint, or nil.
+type refuse func(machine facts.Machine, fingerprint string) error
+
 // recoverable is the machine with a certificate that is valid, or ended within the recovery window.
-func (c *Checker) recoverable(ctx context.Context) (facts.Machine, *x509.Certificate, error) {
-	machine, certificate, err := c.identify(ctx)
+func (c *Checker) recoverable(ctx context.Context, refuse refuse) (facts.Machine, *x509.Certificate, error) {
+	machine, certificate, err := c.identify(ctx, refuse)
 	if err != nil {
 		return facts.Machine{}, nil, err
 	}
@@ -82,23 +94,23 @@ func (c *Checker) recoverable(ctx context.Context) (facts.Machine, *x509.Certifi
 }
 
 // identify tells which machine shows which certificate; whether the certificate is still good is for its callers to say.
-func (c *Checker) identify(ctx context.Context) (facts.Machine, *x509.Certificate, error) {
+func (c *Checker) identify(ctx context.Context, refuse refuse) (facts.Machine, *x509.Certificate, error) {
 	certificate, err := certificateOf(ctx)
 	if err != nil {
 		return facts.Machine{}, nil, err
 	}
-	machine, err := c.find(ctx, certificate)
+	machine, err := c.find(ctx, certificate, refuse)
 	return machine, certificate, err
 }
 
-func (c *Checker) find(ctx context.Context, certificate *x509.Certificate) (facts.Machine, error) {
+func (c *Checker) find(ctx context.Context, certificate *x509.Certificate, refuse refuse) (facts.Machine, error) {
 	id, err := identity.MachineOf(certificate)
 	if err != nil {
 		return facts.Machine{}, refusal.New(refusal.CertificateInvalid, "error", err)
 	}
 	key := types.NamespacedName{Namespace: id.Namespace, Name: id.Name}
 	fingerprint := identity.FingerprintOf(certificate)
-	if machine, ok := c.snapshot().Machines[key]; ok && Refuse(machine, fingerprint) == nil {
+	if machine, ok := c.snapshot().Machines[key]; ok && refuse(machine, fingerprint) == nil {
 		return machine, nil
 	}
 	machine, err := c.machines.Machine(ctx, key)
@@ -108,7 +120,7 @@ func (c *Checker) find(ctx context.Context, certificate *x509.Certificate) (fact
 	if err != nil {
 		return facts.Machine{}, refusal.New(refusal.ManagerBusy, "action", fmt.Sprintf("look up machine %s", key)).Because(err)
 	}
-	if err := Refuse(machine, fingerprint); err != nil {
+	if err := refuse(machine, fingerprint); err != nil {
 		return facts.Machine{}, err
 	}
 	return machine, nil

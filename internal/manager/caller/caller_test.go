@@ -164,6 +164,20 @@ func TestRenewingWithinTheRecoveryWindow(t *testing.T) {
 	}
 }
 
+// A machine that was told to leave says when it has, also with a certificate that ended meanwhile.
+func TestLeavingWhileTheObjectIsBeingDeleted(t *testing.T) {
+	w := newWorld(t)
+	w.template.NotAfter = now().Add(-time.Hour)
+	w.everywhere(func(m *facts.Machine) { m.Deleting = true })
+	if machine, err := w.checker().Leaving(call(w.certificate())); err != nil || machine.UID != "u" {
+		t.Errorf("got %v, %v", machine, err)
+	}
+	w.everywhere(func(m *facts.Machine) { m.KeyFingerprint = "another" })
+	if _, err := w.checker().Leaving(call(w.certificate())); !errors.Is(err, refusal.KeyMismatch) {
+		t.Errorf("another host: %v", err)
+	}
+}
+
 func refusals() []struct {
 	name   string
 	reason refusal.Reason
@@ -210,6 +224,9 @@ func TestRefusals(t *testing.T) {
 			write(t, c.name, err, c.reason)
 			if _, err := w.checker().Renewing(call(w.certificate())); c.reason != refusal.CertificateExpired && !errors.Is(err, c.reason) {
 				t.Errorf("a renewal: %v", err)
+			}
+			if _, err := w.checker().Leaving(call(w.certificate())); c.reason != refusal.CertificateExpired && c.name != "machine-being-deleted" && !errors.Is(err, c.reason) {
+				t.Errorf("a leave: %v", err)
 			}
 		})
 	}

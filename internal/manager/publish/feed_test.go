@@ -41,6 +41,8 @@ func (k *tokens) Machine(context.Context) (facts.Machine, error) {
 	return k.machine, nil
 }
 
+func (k *tokens) Leaving(ctx context.Context) (facts.Machine, error) { return k.Machine(ctx) }
+
 func (k *tokens) Expiry(context.Context) time.Time { return k.until }
 
 func newTokens(t *testing.T, hello *hawserv1.Hello) *tokens {

@@ -22,6 +22,8 @@ import (
 type Callers interface {
 	// Machine is the machine that calls.
 	Machine(ctx context.Context) (facts.Machine, error)
+	// Leaving is the machine that calls to leave.
+	Leaving(ctx context.Context) (facts.Machine, error)
 	// Expiry is when the certificate ends that it calls with.
 	Expiry(ctx context.Context) time.Time
 }
@@ -109,7 +111,7 @@ func NewService(options Options) *Service {
 // Leave takes the calling machine out of the mesh for good. An agent is stopped before its host leaves: if one answers still, then the call is
 // of a clone, which has the machine's identity and must not end its membership.
 func (s *Service) Leave(ctx context.Context, _ *hawserv1.LeaveRequest) (*hawserv1.LeaveResponse, error) {
-	machine, err := s.Callers.Machine(ctx)
+	machine, err := s.Callers.Leaving(ctx)
 	if err != nil {
 		return nil, err
 	}

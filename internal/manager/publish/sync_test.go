@@ -163,8 +163,10 @@ func TestCallsThatAreRefused(t *testing.T) {
 		"key":                 {w.joinAnd("vm-key", func(m *facts.Machine) bool { m.KeyFingerprint = "x"; return true }), refusal.KeyMismatch},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := c.client.Leave(w.context(), &hawserv1.LeaveRequest{})
-			w.refused(t, "Leave", err, c.want)
+			if c.want != refusal.CertificateExpired {
+				_, err := c.client.Leave(w.context(), &hawserv1.LeaveRequest{})
+				w.refused(t, "Leave", err, c.want)
+			}
 			if c.want != refusal.MachineUnknown {
 				opened, err := c.client.Sync(w.context())
 				if err == nil {

@@ -12,6 +12,7 @@ import (
 
 	clientnetworking "istio.io/client-go/pkg/apis/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -110,6 +111,11 @@ func (f *fakeAPI) Delete(_ context.Context, object client.Object, options ...cli
 		return apierrors.NewConflict(schema.GroupResource{}, object.GetName(), errors.New("another UID"))
 	}
 	f.writes++
+	if len(existing.GetFinalizers()) > 0 {
+		now := meta.Now()
+		existing.SetDeletionTimestamp(&now)
+		return nil
+	}
 	delete(f.objects, name)
 	return nil
 }
@@ -149,6 +155,9 @@ func (f *fakeAPI) update(object client.Object, merge func(from, into client.Obje
 	merge(object, changed)
 	f.store(name, changed, func(client.Object) {})
 	assign(object, f.objects[name])
+	if changed.GetDeletionTimestamp() != nil && len(changed.GetFinalizers()) == 0 {
+		delete(f.objects, name)
+	}
 	return nil
 }
 

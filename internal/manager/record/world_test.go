@@ -47,7 +47,7 @@ func inWorld(t *testing.T, test func(w *world)) {
 			t.Fatal(err)
 		}
 		machine := &v1alpha1.Machine{
-			ObjectMeta: meta.ObjectMeta{Namespace: "shop", Name: "ratings-vm-1", UID: "m1", Generation: 1},
+			ObjectMeta: meta.ObjectMeta{Namespace: "shop", Name: "ratings-vm-1", UID: "m1", Generation: 1, Finalizers: []string{v1alpha1.FinalizerLeave}},
 			Spec:       v1alpha1.MachineSpec{Group: "ratings"},
 		}
 		w.uid = machine.UID
