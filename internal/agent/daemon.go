@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
@@ -35,6 +36,8 @@ type daemon struct {
 	// firstLook is closed when proxy and application were looked at, each once.
 	proxyLooked, applicationLooked chan struct{}
 	lookedProxy, lookedApplication func()
+	// passing: what drains the machine ends when the proxy is ready again.
+	passing atomic.Bool
 	// removed receives the manager's reason when it has removed the machine.
 	removed chan string
 }
@@ -193,18 +196,4 @@ func (d *daemon) Status() local.Status {
 	e := d.enrollment
 	status.Machine = local.Machine{Namespace: e.Namespace, Name: e.Name, Group: e.Group, UID: e.UID}
 	return status
-}
-
-// Drain takes the machine out of rotation. It stays so until the agent is started again.
-func (d *daemon) Drain(ctx context.Context) error {
-	d.board.Update(func(f *report.Facts) { f.Draining = true })
-	if !d.board.Facts().Connection.Up {
-		return errors.New("there is no connection to the manager")
-	}
-	select {
-	case <-d.stream.Drained():
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -118,4 +118,4 @@ const reasonStateDamaged = "StateDamaged"
 func (u *unable) Watch() (<-chan struct{}, func()) { return make(chan struct{}), func() {} }
 
 // Drain has nobody to tell.
-func (u *unable) Drain(context.Context) error { return u.lost }
+func (u *unable) Drain(context.Context, bool) error { return u.lost }

@@ -151,12 +151,11 @@ func (d *fakeDrift) Followed() []string {
 }
 
 // fakeService is the agent's unit.
-type fakeService struct{ shuttingDown, retired atomic.Bool }
+type fakeService struct{ retired atomic.Bool }
 
 var _ Service = (*fakeService)(nil)
 
-func (s *fakeService) Retire(context.Context) error      { s.retired.Store(true); return nil }
-func (s *fakeService) ShuttingDown(context.Context) bool { return s.shuttingDown.Load() }
+func (s *fakeService) Retire(context.Context) error { s.retired.Store(true); return nil }
 
 // world is a joined machine and its manager.
 type world struct {
@@ -172,10 +171,12 @@ type world struct {
 	socket      string
 	// notify is systemd's socket; empty for none.
 	notify notify.Socket
+	// serving counts callers' connections.
+	serving func() (int, error)
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, manager: managertest.Start(t), store: store.New(filepath.Join(t.TempDir(), "hawser")), service: &fakeService{}}
+	w := &world{t: t, manager: managertest.Start(t), store: store.New(filepath.Join(t.TempDir(), "hawser")), service: &fakeService{}, serving: func() (int, error) { return 0, nil }}
 	w.drift = &fakeDrift{changed: make(chan struct{})}
 	w.machine = &fakeMachine{changed: make(chan struct{})}
 	w.socket = filepath.Join(t.TempDir(), "agent.sock")
@@ -213,6 +214,7 @@ func (w *world) options() Options {
 		Machine:          func(Connect) (Machine, error) { return w.machine, nil },
 		Readiness:        func(string) string { return w.proxy.URL },
 		ProxyCertificate: func(string) string { return filepath.Join(w.store.Directory(), "identity/cert.pem") },
+		Serving:          w.serving,
 		Notify:           w.notify, Watchdog: 10 * time.Millisecond,
 		Log: slog.New(slog.NewTextHandler(w.t.Output(), nil)),
 	}

@@ -3,6 +3,7 @@ package agent
 import (
 	"net"
 	"sync"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -66,6 +67,13 @@ func (m *mailbox) held() (generation string, token *hawserv1.IstioToken) {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	return m.state.GetGeneration(), m.token
+}
+
+// drainTime is how long the newest state lets callers be served when the machine is out of rotation; 0 if there is no state.
+func (m *mailbox) drainTime() time.Duration {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	return time.Duration(m.state.GetUnit().GetDrainMilliseconds()) * time.Millisecond
 }
 
 // gateways are the further addresses of the manager, given as HOST:PORT, that the newest state knows.

@@ -14,8 +14,6 @@ import (
 type Service interface {
 	// Retire disables it and has it stopped, without waiting.
 	Retire(ctx context.Context) error
-	// ShuttingDown reports whether the host is on its way down.
-	ShuttingDown(ctx context.Context) bool
 }
 
 // Options of the daemon.
@@ -34,6 +32,8 @@ type Options struct {
 	// Readiness is the URL that tells whether the proxy in a slot is ready, ProxyCertificate the path of its certificate.
 	Readiness        func(slot string) string
 	ProxyCertificate func(slot string) string
+	// Serving counts the connections that callers have to the proxy.
+	Serving func() (int, error)
 	// MetricsAddress is HOST:PORT that Prometheus may ask at; empty for none.
 	MetricsAddress string
 	Log            *slog.Logger

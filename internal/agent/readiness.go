@@ -25,8 +25,9 @@ type proxyWatch struct {
 	board *report.Board
 	// readiness is where to ask.
 	readiness func(slot string) string
-	// looked is called after each answer, and lost when the answer becomes no: the proxy may have been stopped, which no event tells.
-	looked, lost func()
+	// looked is called after each answer, lost when the answer becomes no, as the proxy may have been stopped, which no event tells, and back when
+	// it becomes yes.
+	looked, lost, back func()
 
 	kept  roundtrip.Kept
 	ready bool
@@ -66,8 +67,11 @@ func (w *proxyWatch) look(ctx context.Context) {
 		w.looked()
 		w.ready = err == nil
 	}
-	if was && !w.ready {
+	switch {
+	case was && !w.ready:
 		w.lost()
+	case !was && w.ready:
+		w.back()
 	}
 }
 

@@ -65,7 +65,7 @@ func (d *daemon) start(ctx context.Context, group *errgroup.Group, listener *net
 	if state := d.mailbox.want(); state != nil {
 		applier.kept = state.GetGeneration()
 	}
-	proxy := &proxyWatch{board: d.board, readiness: o.Readiness, looked: d.lookedProxy, lost: d.mailbox.wake}
+	proxy := &proxyWatch{board: d.board, readiness: o.Readiness, looked: d.lookedProxy, lost: d.mailbox.wake, back: d.back}
 	for name, part := range map[string]func() error{
 		"apply":       func() error { return applier.run(ctx) },
 		"drift":       func() error { return o.Drift.Run(ctx) },

@@ -188,19 +188,6 @@ func TestHealthFollowsProxyAndApplication(t *testing.T) {
 	}
 }
 
-func TestShutdownDrainsFirst(t *testing.T) {
-	w := newWorld(t)
-	w.manager.Desire(state("g1"))
-	stop := w.run()
-	at := w.manager.Await(t, 0, "healthy=true")
-	w.service.shuttingDown.Store(true)
-	if err := stop(); err != nil {
-		t.Error(err)
-	}
-	at = w.manager.Await(t, at, "healthy=false draining=true")
-	w.manager.Await(t, at, "bye")
-}
-
 // A second agent, started by hand, must not touch what the first one is writing.
 func TestASecondAgentLeavesTheFirstAlone(t *testing.T) {
 	w := newWorld(t)

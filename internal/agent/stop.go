@@ -12,24 +12,16 @@ import (
 	"github.com/hawser-io/hawser/internal/agent/notify"
 )
 
-const (
-	// drainTimeout is how long the manager may take to hear that the machine goes down, drainPause how long callers then get
-	// to turn elsewhere before the proxy is stopped.
-	drainTimeout = 3 * time.Second
-	drainPause   = time.Second
-	// farewellTimeout of the call by which a removed machine leaves.
-	farewellTimeout = 10 * time.Second
-)
+// farewellTimeout of the call by which a removed machine leaves.
+const farewellTimeout = 10 * time.Second
 
-// stop says goodbye while the stream still stands, ends the parts, and only then puts the host back if the machine was removed:
-// no part may work on the host then.
+// stop ends the parts, and only then puts the host back if the machine was removed: no part may work on the host then. An agent that stops does
+// not take its machine out of rotation: its proxy goes on, and the manager waits for a while before it holds the silence against the machine.
+// Before the host goes down, hawser-drain.service has.
 func (d *daemon) stop(ctx context.Context, group *errgroup.Group, end func(), removed bool, reason string) error {
 	if !removed {
 		// Whoever says so has TimeoutStopSec left, and putting a host back takes as long as its proxy drains.
 		d.tell(notify.Stopping)
-		if d.options.Service.ShuttingDown(ctx) {
-			d.goodbye(ctx)
-		}
 	}
 	end()
 	if err := group.Wait(); err != nil {
@@ -86,21 +78,6 @@ func (d *daemon) stayAlive(ctx context.Context) (end func()) {
 	return func() {
 		cancel()
 		answering.Wait()
-	}
-}
-
-// goodbye takes the machine out of rotation before its proxy stops. An agent that is only restarted does not: its proxy goes
-// on, and the manager waits for a while before it holds the silence against the machine.
-func (d *daemon) goodbye(ctx context.Context) {
-	limited, cancel := context.WithTimeout(ctx, drainTimeout)
-	defer cancel()
-	if err := d.Drain(limited); err != nil {
-		d.options.Log.Warn("the manager could not be told that the machine goes down", "error", err)
-		return
-	}
-	select {
-	case <-limited.Done():
-	case <-time.After(drainPause):
 	}
 }
 

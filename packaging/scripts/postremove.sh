@@ -6,7 +6,7 @@ case "$1" in
 remove | purge | 0)
 	if [ -d /run/systemd/system ]; then
 		systemctl daemon-reload
-		systemctl reset-failed 'hawser-agent.service' 'hawser-proxy@*.service' 2>/dev/null || true
+		systemctl reset-failed 'hawser-agent.service' 'hawser-drain.service' 'hawser-proxy@*.service' 2>/dev/null || true
 	fi
 	;;
 esac

@@ -178,7 +178,7 @@ func machine(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Logf("%s does not leave: %v", args[0], err)
 		}
 		ts.Check(ts.Exec("hawser-lab", "vm", "rm", args[0]))
-		ts.Check(ts.Exec("kubectl", "delete", "machine", "-n", "shop", "--ignore-not-found", args[0]))
+		ts.Check(ts.Exec("kubectl", "delete", "machine", "-n", "shop", "--ignore-not-found", "--wait=false", args[0]))
 	})
 	ts.Check(ts.Exec("hawser-lab", "vm", "add", args[0]))
 }

@@ -43,7 +43,7 @@ func (p *Program) leave(ctx context.Context, force bool) error {
 	printer := progress.New(p.Stdout, p.coloured())
 	leaver := &leave.Leaver{
 		Store: kept, Service: p.Service, Agent: local.NewClient(p.Socket), Manager: leave.RealManager{Known: func() []string { return gateways(kept) }},
-		Host: p.host(), Progress: printer, Force: force,
+		Host: p.host(), Progress: printer, DrainLimit: drainLimit(kept), Force: force,
 	}
 	if err := leaver.Run(ctx); err != nil {
 		printer.Close()

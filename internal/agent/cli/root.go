@@ -48,7 +48,7 @@ func (p *Program) root() *cobra.Command {
 	}
 	root.SetUsageFunc(usage)
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(p.joinCommand(), p.leaveCommand(), p.statusCommand(), p.runCommand(), p.versionCommand())
+	root.AddCommand(p.joinCommand(), p.leaveCommand(), p.drainCommand(), p.statusCommand(), p.runCommand(), p.versionCommand())
 	return root
 }
 

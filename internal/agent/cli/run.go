@@ -15,6 +15,7 @@ import (
 	"github.com/hawser-io/hawser/internal/agent/artifact"
 	"github.com/hawser-io/hawser/internal/agent/drift"
 	"github.com/hawser-io/hawser/internal/agent/host"
+	"github.com/hawser-io/hawser/internal/agent/host/socket"
 	"github.com/hawser-io/hawser/internal/agent/notify"
 	"github.com/hawser-io/hawser/internal/agent/plan"
 	"github.com/hawser-io/hawser/internal/agent/store"
@@ -49,6 +50,10 @@ func (p *Program) run(ctx context.Context) error {
 		},
 		ProxyCertificate: func(slot string) string {
 			return filepath.Join("/", p.Root, plan.Slot(slot).CertificateFile())
+		},
+		Serving: func() (int, error) {
+			open, err := socket.Accepted(plan.AccountID, plan.InboundPort)
+			return len(open), err
 		},
 		MetricsAddress: p.Environment("HAWSER_METRICS_ADDRESS"),
 		Log:            log,

@@ -26,7 +26,7 @@ type Service interface {
 
 // Agent is the running agent.
 type Agent interface {
-	// Drain takes the machine out of rotation; local.ErrNotRunning if there is no agent.
+	// Drain takes the machine out of rotation and lets callers be served; local.ErrNotRunning if there is no agent.
 	Drain(ctx context.Context) error
 }
 
@@ -56,18 +56,14 @@ type Leaver struct {
 	Manager  Manager
 	Host     Host
 	Progress Progress
+	// DrainLimit is how long the agent may take to drain.
+	DrainLimit time.Duration
 	// Force goes on to the end whatever fails on the host.
 	Force bool
 }
 
-const (
-	// drainTimeout is how long telling the manager may take.
-	drainTimeout = 3 * time.Second
-	// drainPause is how long callers get to hear that the machine takes no more requests: istiod spreads it in about 0.1 s.
-	drainPause = time.Second
-	// leaveTimeout of the call.
-	leaveTimeout = 10 * time.Second
-)
+// leaveTimeout of the call.
+const leaveTimeout = 10 * time.Second
 
 // Run leaves. What the manager or the agent cannot do is remarked and does not keep the host from being restored; what cannot
 // be restored is an error, and nothing is forgotten then, unless Force is set.
@@ -92,27 +88,19 @@ func (l *Leaver) Run(ctx context.Context) error {
 	return l.restore(ctx)
 }
 
-const notTold = "the manager could not be told that the machine drains:"
-
 func (l *Leaver) drain(ctx context.Context) {
 	l.Progress.Begin("drain")
-	limited, cancel := context.WithTimeout(ctx, drainTimeout)
+	limited, cancel := context.WithTimeout(ctx, l.DrainLimit)
 	defer cancel()
 	switch err := l.Agent.Drain(limited); {
 	case errors.Is(err, local.ErrNotRunning):
-		return
 	case errors.Is(err, context.DeadlineExceeded):
-		l.Progress.Remark(fmt.Sprintf("%s there was no answer within %s", notTold, drainTimeout))
-		return
+		l.Progress.Remark(fmt.Sprintf("callers were not turned away: there was no answer of the agent within %s", l.DrainLimit))
 	case err != nil:
-		l.Progress.Remark(notTold + " " + err.Error())
-		return
+		l.Progress.Remark("callers were not turned away: " + err.Error())
+	default:
+		l.Progress.Done("drained: callers send no more requests")
 	}
-	select {
-	case <-ctx.Done():
-	case <-time.After(drainPause):
-	}
-	l.Progress.Done("drained: callers send no more requests")
 }
 
 func (l *Leaver) tell(ctx context.Context, identity *store.Identity) {

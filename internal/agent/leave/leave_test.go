@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/hawser-io/hawser/internal/agent/local"
 	"github.com/hawser-io/hawser/internal/agent/store"
@@ -62,8 +63,8 @@ func TestLeave(t *testing.T) {
 		"all-well":                {want: "drain stop leave restore forget"},
 		"never-joined":            {machine: fakeMachine{identity: store.ErrNone, agent: local.ErrNotRunning}, want: "stop restore forget"},
 		"never-joined-no-systemd": {machine: fakeMachine{identity: store.ErrNone, agent: local.ErrNotRunning, service: broken}, want: "remark broken restore forget"},
-		"offline":                 {machine: fakeMachine{agent: broken, manager: broken}, want: "remark the manager could not be told that the machine drains: broken stop remark the manager was not told (broken): it finds the machine gone by itself and takes it out of rotation; `kubectl delete machine vm-1 -n shop` removes its last trace restore forget"},
-		"manager-hears-nothing":   {machine: fakeMachine{agent: context.DeadlineExceeded}, want: "remark the manager could not be told that the machine drains: there was no answer within 3s stop leave restore forget"},
+		"offline":                 {machine: fakeMachine{agent: broken, manager: broken}, want: "remark callers were not turned away: broken stop remark the manager was not told (broken): it finds the machine gone by itself and takes it out of rotation; `kubectl delete machine vm-1 -n shop` removes its last trace restore forget"},
+		"manager-hears-nothing":   {machine: fakeMachine{agent: context.DeadlineExceeded}, want: "remark callers were not turned away: there was no answer of the agent within 5s stop leave restore forget"},
 		"damaged-identity":        {machine: fakeMachine{identity: broken}, want: "remark broken drain stop restore forget"},
 		"host-not-restored":       {machine: fakeMachine{host: broken}, want: "drain stop leave", err: "leave --force"},
 		"forced":                  {machine: fakeMachine{host: broken, service: broken}, force: true, want: "drain remark broken leave remark broken forget"},
@@ -72,7 +73,7 @@ func TestLeave(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m := &test.machine
-				err := (&Leaver{Store: m, Service: m, Agent: m, Manager: m, Host: m, Progress: m, Force: test.force}).Run(t.Context())
+				err := (&Leaver{Store: m, Service: m, Agent: m, Manager: m, Host: m, Progress: m, DrainLimit: 5 * time.Second, Force: test.force}).Run(t.Context())
 				if got := strings.Join(m.log, " "); got != test.want {
 					t.Errorf("got  %s\nwant %s", got, test.want)
 				}

@@ -25,10 +25,14 @@ func (c Client) Status(ctx context.Context) (Status, error) {
 	return c.one(ctx, commandStatus)
 }
 
-// Drain takes the machine out of rotation and returns when the manager was told.
+// Drain takes the machine out of rotation and returns when its callers are served. How long that may take is for ctx to say.
 func (c Client) Drain(ctx context.Context) error {
-	_, err := c.one(ctx, commandDrain)
-	return err
+	return c.ask(ctx, commandDrain, func(Status) bool { return false })
+}
+
+// DrainProxy is Drain for a proxy that is about to stop: once it has and is ready again, the machine is back in rotation.
+func (c Client) DrainProxy(ctx context.Context) error {
+	return c.ask(ctx, commandDrainProxy, func(Status) bool { return false })
 }
 
 // Watch calls see with the status now and after each change, until ctx ends, see returns false, or the agent stops; the

@@ -3,7 +3,6 @@ package local
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"net"
@@ -11,7 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/synctest"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -31,7 +30,7 @@ func (a fakeAgent) Status() Status {
 
 func (a fakeAgent) Watch() (<-chan struct{}, func()) { return a.board.Watch() }
 
-func (a fakeAgent) Drain(context.Context) error {
+func (a fakeAgent) Drain(context.Context, bool) error {
 	if a.board.Facts().Draining {
 		return errors.New("draining already")
 	}
@@ -167,30 +166,32 @@ func TestAHungAgentKeepsItsSocket(t *testing.T) {
 	}
 }
 
-// deafAgent never gets to tell the manager.
-type deafAgent struct{ fakeAgent }
+// busyAgent never gets to the end of a drain.
+type busyAgent struct{ fakeAgent }
 
-func (deafAgent) Drain(ctx context.Context) error {
+func (busyAgent) Drain(ctx context.Context, _ bool) error {
 	<-ctx.Done()
 	return ctx.Err()
 }
 
-func TestNoAnswerIsWaitedForWithoutEnd(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		server, client := net.Pipe()
-		defer client.Close()
-		agent := deafAgent{fakeAgent{report.NewBoard()}}
-		done := make(chan error)
-		go func() { done <- NewServer(agent, slog.New(slog.DiscardHandler)).handle(t.Context(), func() {}, server) }()
-		if err := json.NewEncoder(client).Encode(request{commandDrain}); err != nil {
-			t.Fatal(err)
-		}
-		line, err := bufio.NewReader(client).ReadString('\n')
-		if err != nil || !strings.Contains(line, "did not hear of it within 10s") {
-			t.Errorf("%q, %v", line, err)
-		}
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
+func TestClientThatGivesUpIsNotWaitedFor(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "agent.sock")
+	listener, err := Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() {
+		done <- NewServer(busyAgent{fakeAgent{report.NewBoard()}}, slog.New(slog.DiscardHandler)).Serve(ctx, listener)
+	}()
+	limited, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := NewClient(path).Drain(limited); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
 }

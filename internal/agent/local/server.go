@@ -23,8 +23,9 @@ type Agent interface {
 	Status() Status
 	// Watch returns a channel that receives when the status may differ, and a function that ends that.
 	Watch() (changed <-chan struct{}, stop func())
-	// Drain takes the machine out of rotation and returns when the manager was told, or why it could not be.
-	Drain(ctx context.Context) error
+	// Drain takes the machine out of rotation and returns when its callers are served, or why they could not be turned away. With proxy it is
+	// back in rotation when the proxy, which is about to stop, is ready again.
+	Drain(ctx context.Context, proxy bool) error
 }
 
 // patience with a client that neither asks nor reads.
@@ -129,25 +130,24 @@ func (s *Server) handle(ctx context.Context, hangUp func(), connection net.Conn)
 		return s.replyStatus(connection)
 	case commandWatch:
 		return s.replyWatch(ctx, hangUp, connection)
-	case commandDrain:
-		return s.replyDrain(ctx, connection)
+	case commandDrain, commandDrainProxy:
+		return s.replyDrain(ctx, hangUp, connection, asked.Command == commandDrainProxy)
 	default:
 		return reply(connection, response{Error: fmt.Sprintf("this agent does not know the command %q", asked.Command)})
 	}
 }
 
-func (s *Server) replyDrain(ctx context.Context, connection net.Conn) error {
-	limited, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	err := s.agent.Drain(limited)
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		return reply(connection, response{Error: fmt.Sprintf("the manager did not hear of it within %s", patience)})
-	case err != nil:
-		return reply(connection, response{Error: err.Error()})
-	default:
-		return s.replyStatus(connection)
+func (s *Server) replyDrain(ctx context.Context, hangUp func(), connection net.Conn, proxy bool) error {
+	// Clients that have given up are not waited for.
+	heed, err := heedHangUp(connection, hangUp)
+	if err != nil {
+		return err
 	}
+	defer heed()
+	if err := s.agent.Drain(ctx, proxy); err != nil {
+		return reply(connection, response{Error: err.Error()})
+	}
+	return s.replyStatus(connection)
 }
 
 func (s *Server) replyStatus(connection net.Conn) error {
@@ -155,21 +155,32 @@ func (s *Server) replyStatus(connection net.Conn) error {
 	return reply(connection, response{Status: &status})
 }
 
-func (s *Server) replyWatch(ctx context.Context, hangUp func(), connection net.Conn) error {
+// heedHangUp has hangUp called when the client closes its end, until the returned function is, which hangs up itself.
+func heedHangUp(connection net.Conn, hangUp func()) (end func(), err error) {
 	if err := connection.SetReadDeadline(time.Time{}); err != nil {
-		return err
+		return nil, err
 	}
-	changed, stop := s.agent.Watch()
-	defer stop()
 	gone := make(chan struct{})
 	go func() {
 		defer close(gone)
-		// A client that watches says nothing more: whatever this read returns means that it hung up.
+		// A client that waits says nothing more: whatever this read returns means that it hung up.
 		_, _ = connection.Read(make([]byte, 1))
 		hangUp()
 	}()
-	defer func() { <-gone }()
-	defer hangUp()
+	return func() {
+		hangUp()
+		<-gone
+	}, nil
+}
+
+func (s *Server) replyWatch(ctx context.Context, hangUp func(), connection net.Conn) error {
+	heed, err := heedHangUp(connection, hangUp)
+	if err != nil {
+		return err
+	}
+	defer heed()
+	changed, stop := s.agent.Watch()
+	defer stop()
 	for {
 		if err := s.replyStatus(connection); err != nil {
 			return err

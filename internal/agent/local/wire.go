@@ -6,8 +6,10 @@ const (
 	commandStatus = "status"
 	// commandWatch is answered by a status now and one after each change, until the client hangs up.
 	commandWatch = "watch"
-	// commandDrain takes the machine out of rotation and is answered by a status once the manager was told.
+	// commandDrain takes the machine out of rotation and is answered by a status once its callers are served.
 	commandDrain = "drain"
+	// commandDrainProxy does so until the proxy is ready again.
+	commandDrainProxy = "drain-proxy"
 )
 
 // request is the one line that a client sends.

@@ -26,6 +26,9 @@ const (
 	AccountID   = 1337
 )
 
+// InboundPort is where the proxy takes what the traffic rules redirect to it of what comes in, in both slots.
+const InboundPort = 15006
+
 // Slot is one of the two places that a proxy can run in.
 type Slot string
 

@@ -39,7 +39,7 @@ func rules(want *hawserv1.DesiredState, have Observed) Rules {
 	r := Rules{Backend: have.Backend, Digest: Digest(want)}
 	r.Flags = []string{
 		"--envoy-port=15001",
-		"--inbound-capture-port=15006",
+		fmt.Sprintf("--inbound-capture-port=%d", InboundPort),
 		fmt.Sprintf("--proxy-uid=%d", AccountID),
 		fmt.Sprintf("--proxy-gid=%d", AccountID),
 		"--istio-inbound-interception-mode=REDIRECT",

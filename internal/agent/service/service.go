@@ -1,5 +1,4 @@
-// Package service starts and stops the agent's own systemd service, and knows whether the host is shutting down. It must
-// touch no other unit: the proxy's are the host package's.
+// Package service starts and stops the agent's own systemd services. It must touch no other unit: the proxy's are the host package's.
 package service
 
 import (
@@ -14,12 +13,11 @@ import (
 // Unit of the agent.
 const Unit = "hawser-agent.service"
 
-const (
-	// startTime is beyond what systemd gives a service to say that it is ready (systemd-system.conf(5), DefaultTimeoutStartSec).
-	startTime = 2 * time.Minute
-	// lookTime is short, as an agent that is being stopped asks.
-	lookTime = 2 * time.Second
-)
+// drainUnit drains the machine when it is stopped, as it is before the host goes down. The agent's has it started.
+const drainUnit = "hawser-drain.service"
+
+// startTime is beyond what systemd gives a service to say that it is ready (systemd-system.conf(5), DefaultTimeoutStartSec).
+const startTime = 2 * time.Minute
 
 // Runner runs programs; command.Exec does.
 type Runner interface {
@@ -49,7 +47,11 @@ func (s Systemd) Start(ctx context.Context, anew bool) error {
 
 // Stop stops the agent's service and disables it. Repeating it is fine.
 func (s Systemd) Stop(ctx context.Context) error {
-	return s.systemctl(ctx, "disable", "--now", Unit)
+	if err := s.systemctl(ctx, "disable", "--now", Unit); err != nil {
+		return err
+	}
+	// There is no agent any more that it would drain.
+	return s.systemctl(ctx, "stop", drainUnit)
 }
 
 // Retire disables the service and has it stopped once the caller, which is the service itself, has answered.
@@ -57,16 +59,7 @@ func (s Systemd) Retire(ctx context.Context) error {
 	if err := s.systemctl(ctx, "disable", Unit); err != nil {
 		return err
 	}
-	return s.systemctl(ctx, "stop", "--no-block", Unit)
-}
-
-// ShuttingDown reports whether the host is on its way down: then the agent ends for good, else it may only be restarted.
-func (s Systemd) ShuttingDown(ctx context.Context) bool {
-	c := command.New("systemctl", "is-system-running")
-	c.Timeout = lookTime
-	// The exit code says no more than the word does.
-	output, _ := s.runner.Run(ctx, c)
-	return strings.TrimSpace(string(output)) == "stopping"
+	return s.systemctl(ctx, "stop", "--no-block", Unit, drainUnit)
 }
 
 func (s Systemd) systemctl(ctx context.Context, arguments ...string) error {

@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -16,8 +17,6 @@ type fakeSystemd struct {
 	enabled, active bool
 	// starts counts how often the service was started.
 	starts int
-	// state is what is-system-running says.
-	state string
 	// limits are the times that calls were given.
 	limits []time.Duration
 }
@@ -51,10 +50,12 @@ func (s *fakeSystemd) systemctl(args []string, _ string) (string, error) {
 		s.enabled = false
 	case "disable --now " + Unit:
 		s.enabled, s.active = false, false
-	case "stop --no-block " + Unit:
+	case "stop --no-block " + Unit + " hawser-drain.service":
 		s.active = false
-	case "is-system-running":
-		return s.state + "\n", &commandtest.Exit{Code: 1}
+	case "stop hawser-drain.service":
+		if s.active {
+			return "", errors.New("it would drain a machine that goes on")
+		}
 	default:
 		return "", fmt.Errorf("systemctl %q", args)
 	}
@@ -79,11 +80,6 @@ func TestService(t *testing.T) {
 	} {
 		if err := step.do(); err != nil || fake.String() != step.want {
 			t.Errorf("%s: %s, %v; want %s", step.name, fake, err, step.want)
-		}
-	}
-	for state, want := range map[string]bool{"stopping": true, "running": false, "degraded": false, "": false} {
-		if fake.state = state; systemd.ShuttingDown(t.Context()) != want {
-			t.Errorf("%q is not told from other states", state)
 		}
 	}
 	for _, limit := range fake.limits {

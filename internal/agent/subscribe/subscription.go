@@ -68,9 +68,12 @@ type Subscription struct {
 	// instance tells this agent from those of hosts that came of the same disk image, and so have the same identity. It is kept in memory alone.
 	instance string
 
-	again       chan struct{}
-	drained     chan struct{}
-	drainedOnce sync.Once
+	again chan struct{}
+
+	mutex sync.Mutex
+	// drained is closed while the last report that was handed to a stream says draining.
+	drained chan struct{}
+	closed  bool
 }
 
 // New returns a subscription that Run keeps.
@@ -80,8 +83,27 @@ func New(opener Opener, receiver Receiver, reporter Reporter, observe Observer, 
 	}
 }
 
-// Drained is closed once a report that says draining was handed to the stream.
-func (s *Subscription) Drained() <-chan struct{} { return s.drained }
+// Drained is closed once a report that says draining was handed to the stream; when a later one does not, there is another channel.
+func (s *Subscription) Drained() <-chan struct{} {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	return s.drained
+}
+
+// handed notes what the manager was told.
+func (s *Subscription) handed(report *hawserv1.Report) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	switch draining := report.GetDraining(); {
+	case draining && !s.closed:
+		close(s.drained)
+	case !draining && s.closed:
+		s.drained = make(chan struct{})
+	default:
+		return
+	}
+	s.closed = !s.closed
+}
 
 // Again says that what stood in the way of a stream is gone: the next attempt is made now.
 func (s *Subscription) Again() {
@@ -213,9 +235,7 @@ func (s *Subscription) send(ctx context.Context, stream Stream, last *hawserv1.R
 	clock := time.NewTicker(rejudge)
 	defer clock.Stop()
 	for {
-		if last.GetDraining() {
-			s.drainedOnce.Do(func() { close(s.drained) })
-		}
+		s.handed(last)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

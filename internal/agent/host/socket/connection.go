@@ -12,7 +12,7 @@ import (
 	"github.com/hawser-io/hawser/internal/agent/netlink"
 )
 
-// Connection is an outgoing TCP connection.
+// Connection is a TCP connection.
 type Connection struct {
 	// Remote is the far end.
 	Remote netip.AddrPort
@@ -35,18 +35,29 @@ const (
 var ErrNotEnded = errors.New("this kernel cannot end connections of other processes")
 
 // Connections returns the TCP connections of a user to a port, those that are being made included (sock_diag(7)).
-func Connections(uid int, port uint16) ([]Connection, error) {
+func Connections(uid int, port uint16) ([]Connection, error) { return list(uid, port, remotePortAt) }
+
+// Accepted returns the TCP connections that a user's process has accepted on a port.
+func Accepted(uid int, port uint16) ([]Connection, error) { return list(uid, port, localPortAt) }
+
+// Where struct inet_diag_sockid has the ports, in network order.
+const (
+	localPortAt  = 0
+	remotePortAt = 2
+)
+
+func list(uid int, port uint16, portAt int) ([]Connection, error) {
 	var found []Connection
 	for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
 		want := Connection{family: family}
-		binary.BigEndian.PutUint16(want.id[2:], port)
+		binary.BigEndian.PutUint16(want.id[portAt:], port)
 		err := ask(unix.SOCK_DIAG_BY_FAMILY, unix.NLM_F_DUMP, want, func(message syscall.NetlinkMessage) {
 			if c, ok := connectionIn(message.Data); ok && c.UID == uid {
 				found = append(found, c)
 			}
 		})
 		if err != nil {
-			return nil, fmt.Errorf("list connections to port %d: %w", port, err)
+			return nil, fmt.Errorf("list connections of port %d: %w", port, err)
 		}
 	}
 	return found, nil

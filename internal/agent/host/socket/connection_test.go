@@ -36,6 +36,9 @@ func TestConnections(t *testing.T) {
 		if err != nil || len(found) != 1 || found[0].Remote != to || found[0].UID != os.Getuid() {
 			t.Errorf("%s: found %+v, %v", network, found, err)
 		}
+		if accepted, err := socket.Accepted(os.Getuid(), to.Port()); err != nil || len(accepted) != 1 || accepted[0].Remote.String() != near.LocalAddr().String() {
+			t.Errorf("%s: accepted %+v, %v", network, accepted, err)
+		}
 		if others, err := socket.Connections(os.Getuid()+1, to.Port()); err != nil || len(others) != 0 {
 			t.Errorf("%s: another user has %+v, %v", network, others, err)
 		}

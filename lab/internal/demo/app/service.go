@@ -2,9 +2,11 @@ package app
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strconv"
 	"sync/atomic"
+	"time"
 )
 
 // service is one HTTP service of the application.
@@ -32,8 +34,12 @@ func (s *service) handler() http.Handler {
 	return mux
 }
 
-// answer says who this is and who asked, after asking the service behind. When that fails the status is 502.
+// answer says who this is and who asked, after asking the service behind. When that fails the status is 502. With ?delay=DURATION it takes that long.
 func (s *service) answer(w http.ResponseWriter, r *http.Request, upstream string) {
+	if err := pause(r); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
 	p := parseXFCC(r.Header.Get("X-Forwarded-Client-Cert"))
 	answer := Answer{App: s.app, Host: s.host, Version: s.version, Caller: p.caller, Self: p.self}
 	status := http.StatusOK
@@ -45,6 +51,23 @@ func (s *service) answer(w http.ResponseWriter, r *http.Request, upstream string
 		}
 	}
 	writeJSON(w, status, answer)
+}
+
+// pause waits for as long as the request asks for, if its client does.
+func pause(r *http.Request) error {
+	asked := r.URL.Query().Get("delay")
+	if asked == "" {
+		return nil
+	}
+	delay, err := time.ParseDuration(asked)
+	if err != nil || delay > time.Minute {
+		return errors.New("say ?delay=3s, a minute at most")
+	}
+	select {
+	case <-r.Context().Done():
+	case <-time.After(delay):
+	}
+	return nil
 }
 
 func (s *service) health(w http.ResponseWriter, _ *http.Request) {
