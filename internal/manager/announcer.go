@@ -29,11 +29,8 @@ type announcer struct {
 	logger     *slog.Logger
 }
 
-// NeedLeaderElection reports true.
-func (a *announcer) NeedLeaderElection() bool { return true }
-
-// Start writes until ctx ends.
-func (a *announcer) Start(ctx context.Context) error {
+// Run writes until ctx ends.
+func (a *announcer) Run(ctx context.Context) error {
 	changed := a.source.Changed(ctx)
 	select {
 	case <-ctx.Done():

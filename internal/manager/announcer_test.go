@@ -108,7 +108,7 @@ func TestAnnouncer(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- a.Start(ctx) }()
+		go func() { done <- a.Run(ctx) }()
 		want := func(when, address string, writes int) {
 			t.Helper()
 			synctest.Wait()

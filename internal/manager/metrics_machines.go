@@ -14,16 +14,14 @@ import (
 )
 
 // Machines adds the state of all machines, as kube-state-metrics tells that of other objects. list returns them, and they are not changed.
-// Only the leader tells it, which elected says by being closed: each machine is then told of once, also one that no replica has a
+// Only the leader tells it: each machine is then told of once, also one that no replica has a
 // stream to. It is to be called once, before anything is served.
-func (m *metrics) Machines(list func(context.Context) ([]v1alpha1.Machine, error), elected <-chan struct{}) {
+func (m *metrics) Machines(list func(context.Context) ([]v1alpha1.Machine, error), leads func() bool) {
 	m.list = func(ctx context.Context) ([]v1alpha1.Machine, error) {
-		select {
-		case <-elected:
-			return list(ctx)
-		default:
+		if !leads() {
 			return nil, nil
 		}
+		return list(ctx)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/hawser-io/hawser/api/v1alpha1"
@@ -19,11 +20,7 @@ func listOf(machines ...v1alpha1.Machine) func(context.Context) ([]v1alpha1.Mach
 	return func(context.Context) ([]v1alpha1.Machine, error) { return machines, nil }
 }
 
-func closed() <-chan struct{} {
-	c := make(chan struct{})
-	close(c)
-	return c
-}
+func always() bool { return true }
 
 func TestMachines(t *testing.T) {
 	joining := machineNamed("vm-2")
@@ -32,21 +29,21 @@ func TestMachines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.Machines(listOf(machineNamed("vm-1"), joining), closed())
+	m.Machines(listOf(machineNamed("vm-1"), joining), always)
 	page, _ := scrape(t, m)
 	golden.Check(t, "metrics.txt", page)
 }
 
 // Two replicas together tell of each machine once.
 func TestOnlyTheLeaderTellsOfMachines(t *testing.T) {
-	elected := make(chan struct{})
+	var elected atomic.Bool
 	leader, other := newCounters(), newCounters()
-	leader.Machines(listOf(machineNamed("vm-1")), elected)
-	other.Machines(listOf(machineNamed("vm-1")), make(chan struct{}))
+	leader.Machines(listOf(machineNamed("vm-1")), elected.Load)
+	other.Machines(listOf(machineNamed("vm-1")), func() bool { return false })
 	if page, _ := scrape(t, leader); strings.Contains(page, "hawser_machine_") {
 		t.Errorf("told before the election:\n%s", page)
 	}
-	close(elected)
+	elected.Store(true)
 	for m, want := range map[*metrics]int{leader: 1, other: 0} {
 		page, _ := scrape(t, m)
 		if got := strings.Count(page, "\nhawser_machine_info{"); got != want {
@@ -58,7 +55,7 @@ func TestOnlyTheLeaderTellsOfMachines(t *testing.T) {
 // A list that fails makes the scrape fail: an empty one would look as if no machine were there.
 func TestListThatFails(t *testing.T) {
 	m := newCounters()
-	m.Machines(func(context.Context) ([]v1alpha1.Machine, error) { return nil, errors.New("the cache is not started") }, closed())
+	m.Machines(func(context.Context) ([]v1alpha1.Machine, error) { return nil, errors.New("the cache is not started") }, always)
 	recorder := httptest.NewRecorder()
 	m.Handler().ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	if recorder.Code != http.StatusInternalServerError || !strings.Contains(recorder.Body.String(), "list the machines: the cache is not started") {
@@ -78,7 +75,7 @@ func BenchmarkScrapeOfManyMachines(b *testing.B) {
 		list = append(list, machine)
 	}
 	m := newCounters()
-	m.Machines(listOf(list...), closed())
+	m.Machines(listOf(list...), always)
 	b.ReportAllocs()
 	for b.Loop() {
 		request := httptest.NewRequest(http.MethodGet, "/metrics", nil)
@@ -89,7 +86,7 @@ func BenchmarkScrapeOfManyMachines(b *testing.B) {
 
 func TestCompression(t *testing.T) {
 	m := newCounters()
-	m.Machines(listOf(machineNamed("vm-1")), closed())
+	m.Machines(listOf(machineNamed("vm-1")), always)
 	plain, _ := scrape(t, m)
 	server := httptest.NewServer(m.Handler())
 	defer server.Close()

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	authentication "k8s.io/api/authentication/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
@@ -193,16 +194,34 @@ func TestDeletedMachine(t *testing.T) {
 		response, _ := away.sync(ctx, m, "").Recv()
 		return response.GetRemoved() != nil
 	})
+	// Its object stays until the host has left, and can do no more than that.
+	if finalizers := c.machine("here").Finalizers; len(finalizers) != 1 || finalizers[0] != v1alpha1.FinalizerLeave {
+		t.Errorf("finalizers %q", finalizers)
+	}
 	for what, err := range here.tries(ctx) {
-		if what != "connect" && !is(err, refusal.MachineUnknown) {
+		if what == "leave" && err != nil || what != "leave" && what != "connect" && !is(err, refusal.MachineUnknown) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	// Leaving twice is what the agent does when it was told to leave: MachineUnknown counts as done.
+	c.eventually("it is gone when its host has left", func() bool { return c.machine("here") == nil })
 	pin, _ := c.info()
 	if err := here.join(ctx, m, c.token(pin)); err != nil {
 		t.Errorf("it cannot join again: %v", err)
 	}
+}
+
+// machine returns a Machine, nil if there is none.
+func (c *cluster) machine(name string) *v1alpha1.Machine {
+	c.Helper()
+	machine := &v1alpha1.Machine{}
+	err := c.client.Get(c.Context(), client.ObjectKey{Namespace: "shop", Name: name}, machine)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		c.Fatal(err)
+	}
+	return machine
 }
 
 // reason returns the reason of a Machine's condition, "" if there is none.

@@ -2,12 +2,15 @@ package manager
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"time"
 
 	"google.golang.org/grpc"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	runtimemanager "sigs.k8s.io/controller-runtime/pkg/manager"
@@ -46,6 +49,7 @@ type parts struct {
 	metrics  *metrics
 	recorder *record.Recorder
 	frontend *frontend
+	leader   *leader
 }
 
 // Run runs a manager until ctx ends.
@@ -92,7 +96,15 @@ func assemble(options Options) (*parts, error) {
 	if p.metrics, err = newMetrics(p.hub); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
-	p.metrics.Machines(p.listMachines, p.manager.Elected())
+	p.leader = &leader{
+		lock: &resourcelock.LeaseLock{
+			LeaseMeta: meta.ObjectMeta{Namespace: options.Namespace, Name: leaseName}, Client: p.clients.CoordinationV1(),
+			// A Pod that is made anew may have its predecessor's name.
+			LockConfig: resourcelock.ResourceLockConfig{Identity: options.Pod + "_" + rand.Text()},
+		},
+		logger: options.Logger,
+	}
+	p.metrics.Machines(p.listMachines, p.leader.Leads)
 	p.objects = objects{reader: p.manager.GetAPIReader(), writer: p.manager.GetClient()}
 	p.minter = istiotoken.NewMinter(p.clients.CoreV1(), p.objects)
 	p.recorder = record.New(record.Options{
@@ -119,15 +131,11 @@ func newManager(config *rest.Config, options Options, watching watch.Options) (c
 	}
 	patience := stopPatience
 	manager, err := ctrl.NewManager(config, ctrl.Options{
-		Scheme:                        scheme,
-		Cache:                         caching,
-		LeaderElection:                true,
-		LeaderElectionID:              leaseName,
-		LeaderElectionNamespace:       options.Namespace,
-		LeaderElectionReleaseOnCancel: true,
-		GracefulShutdownTimeout:       &patience,
-		HealthProbeBindAddress:        options.HealthAddress,
-		Metrics:                       metricsserver.Options{BindAddress: "0"},
+		Scheme:                  scheme,
+		Cache:                   caching,
+		GracefulShutdownTimeout: &patience,
+		HealthProbeBindAddress:  options.HealthAddress,
+		Metrics:                 metricsserver.Options{BindAddress: "0"},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make the manager of the API server's objects: %w", err)
@@ -155,7 +163,8 @@ func (p *parts) start(ctx context.Context) error {
 		source: p.source, configMaps: p.clients.CoreV1().ConfigMaps(p.Namespace), authority: p.authority,
 		version: version.Get().Version, logger: p.Logger,
 	}
-	runnables := []runtimemanager.Runnable{p.source, p.recorder, p.frontend, heir, confining, reaper, announcing}
+	p.leader.parts = []func(context.Context) error{confining.Run, reaper.Run, announcing.Run}
+	runnables := []runtimemanager.Runnable{p.source, p.recorder, p.frontend, heir, p.leader}
 	if p.MetricsAddress != "0" {
 		runnables = append(runnables, p.metrics.server(p.MetricsAddress))
 	}

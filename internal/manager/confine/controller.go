@@ -57,13 +57,7 @@ func CacheByObject() map[client.Object]cache.ByObject {
 	return map[client.Object]cache.ByObject{&networking.Sidecar{}: own, &security.AuthorizationPolicy{}: own}
 }
 
-// NeedLeaderElection reports true: one writer is enough.
-func (c *Controller) NeedLeaderElection() bool { return true }
-
-// Start is Run, as controller-runtime's manager calls it.
-func (c *Controller) Start(ctx context.Context) error { return c.Run(ctx) }
-
-// Run writes until ctx ends. A failed write is logged and tried again.
+// Run writes until ctx ends, and may be called again then. A failed write is logged and tried again.
 func (c *Controller) Run(ctx context.Context) error {
 	changed := c.source.Changed(ctx)
 	drifted := make(chan struct{}, 1)
@@ -116,6 +110,10 @@ func (c *Controller) listen(ctx context.Context, drifted chan struct{}) error {
 		if err != nil {
 			return fmt.Errorf("watch %T: %w", kind, err)
 		}
+		context.AfterFunc(ctx, func() {
+			// The informer outlives the election that this is for. One that cannot remove a handler any more has ended.
+			_ = informer.RemoveEventHandler(registration)
+		})
 		registrations = append(registrations, registration.HasSynced)
 	}
 	if !toolscache.WaitForCacheSync(ctx.Done(), registrations...) {

@@ -52,20 +52,15 @@ func NewReaper(recorder *Recorder, machines func(context.Context) ([]v1alpha1.Ma
 	return &Reaper{recorder: recorder, machines: machines, managers: managers, wake: wake}
 }
 
-// NeedLeaderElection reports true.
-func (r *Reaper) NeedLeaderElection() bool { return true }
-
-// Start is Run, as controller-runtime's manager calls it.
-func (r *Reaper) Start(ctx context.Context) error { return r.Run(ctx) }
-
 // pause keeps a burst of changes from making as many rounds; again is for a round that failed.
 const (
 	pause = time.Second
 	again = 5 * time.Second
 )
 
-// Run works until ctx ends.
+// Run works until ctx ends. It may be called again then: what was remembered may not be so any more.
 func (r *Reaper) Run(ctx context.Context) error {
+	r.last = round{}
 	for {
 		next, err := r.lookAtAll(ctx)
 		if err != nil && ctx.Err() == nil {

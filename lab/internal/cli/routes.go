@@ -30,6 +30,12 @@ func (l *lab) routes() {
 	l.server.Handle("GET /v1/status", func(r *http.Request) (any, error) { return l.report(r.Context()), nil })
 	l.server.Handle("GET /v1/gateway", func(r *http.Request) (any, error) { return l.gateway(r.Context()) })
 	l.server.Handle("POST /v1/gateway/move", l.moveGateway)
+	l.server.Handle("POST /v1/components/{name}/stop", func(r *http.Request) (any, error) {
+		return struct{}{}, l.supervisor.Hold(r.Context(), r.PathValue("name"))
+	})
+	l.server.Handle("POST /v1/components/{name}/start", func(r *http.Request) (any, error) {
+		return struct{}{}, l.supervisor.Release(r.Context(), r.PathValue("name"))
+	})
 	l.machineRoutes()
 }
 

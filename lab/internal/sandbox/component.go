@@ -25,7 +25,7 @@ type Component struct {
 // ComponentStatus is what is known of a component.
 type ComponentStatus struct {
 	Name string `json:"name"`
-	// State is starting, ready, waiting (for a restart) or stopped.
+	// State is starting, ready, waiting (for a restart) or stopped, also by Hold.
 	State State `json:"state"`
 	// PID is the process inside the sandbox, 0 if none runs.
 	PID      int       `json:"pid,omitempty"`

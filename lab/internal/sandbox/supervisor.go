@@ -44,6 +44,9 @@ type supervised struct {
 
 	mu     sync.Mutex
 	status ComponentStatus
+	// held is closed when a component that is held may run again, nil while it is not held; endRun ends its process.
+	held   chan struct{}
+	endRun context.CancelFunc
 }
 
 // NewSupervisor makes a supervisor whose components log into the layout's log directory.
@@ -121,10 +124,24 @@ func (s *Supervisor) keep(ctx context.Context, entry *supervised, log io.Writer)
 	backoff := backoffShortest
 	for {
 		started := time.Now()
-		err := s.runOnce(ctx, entry, log)
+		run, held := entry.begin(ctx)
+		if held != nil {
+			entry.set(func(status *ComponentStatus) { status.State, status.PID = Stopped, 0 })
+			select {
+			case <-held:
+				continue
+			case <-ctx.Done():
+				return
+			}
+		}
+		err := s.runOnce(run, entry, log)
+		entry.endRun()
 		if ctx.Err() != nil {
 			entry.set(func(status *ComponentStatus) { status.State, status.PID = Stopped, 0 })
 			return
+		}
+		if entry.isHeld() {
+			continue
 		}
 		if time.Since(started) >= settled {
 			backoff = backoffShortest

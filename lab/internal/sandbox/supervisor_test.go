@@ -187,3 +187,33 @@ func TestProgressKeepsOrderAndOutcome(t *testing.T) {
 		t.Errorf("steps %v, phase %s, reason %q", names, phase, reason)
 	}
 }
+
+// What is held stays away, and is stopped with the rest.
+func TestHeldComponentStaysAwayUntilReleased(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		supervisor, fake := newTestSupervisor()
+		if err := supervisor.Start(t.Context(), Component{Name: "db"}); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if err := supervisor.Hold(t.Context(), "db"); err != nil {
+				t.Error(err)
+			}
+			time.Sleep(time.Minute)
+		}
+		if status := supervisor.Status()[0]; status.State != Stopped || status.PID != 0 || status.Restarts != 0 {
+			t.Errorf("status is %+v", status)
+		}
+		if err := supervisor.Release(t.Context(), "db"); err != nil {
+			t.Error(err)
+		}
+		if err := supervisor.Hold(t.Context(), "db"); err != nil {
+			t.Error(err)
+		}
+		if err := supervisor.Hold(t.Context(), "web"); err == nil || !strings.Contains(err.Error(), "there are: db") {
+			t.Errorf("another one: %v", err)
+		}
+		supervisor.Stop()
+		expect(t, fake, "0s start db", "0s db gets terminated", "2m0.05s start db", "2m0.1s db gets terminated")
+	})
+}
