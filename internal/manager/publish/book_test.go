@@ -68,4 +68,4 @@ func (p page) Decide(d record.Decision) {
 	}
 }
 
-func (p page) Close() { p.book.write("%s closed", p.name) }
+func (p page) Close(bool) { p.book.write("%s closed", p.name) }

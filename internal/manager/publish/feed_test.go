@@ -178,7 +178,7 @@ var _ Record = deaf{}
 
 func (deaf) Report(*hawserv1.Report) {}
 func (deaf) Decide(record.Decision)  {}
-func (deaf) Close()                  {}
+func (deaf) Close(bool)              {}
 
 // A machine that comes back with a token of another account than its group's gets one as soon as there is room to mint it: not being able to at
 // first must not count as having one. Until then it goes on as it was.

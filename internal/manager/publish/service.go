@@ -45,7 +45,7 @@ type File interface {
 type Record interface {
 	Report(*hawserv1.Report)
 	Decide(record.Decision)
-	Close()
+	Close(dismissed bool)
 }
 
 // Options are what a Service works with; all are required but Meter, Elsewhere and Cloned.

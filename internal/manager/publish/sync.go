@@ -48,7 +48,8 @@ func (s *Service) Sync(stream syncStream) error {
 		return err
 	}
 	defer s.Hub.leave(session)
-	defer book.Close()
+	// Only a stream on which the agent was told to leave ends well.
+	defer func() { book.Close(err == nil) }()
 	s.Logger.Info("machine connected", "machine", machine.String(), "agent", hello.GetHost().GetAgentVersion())
 	err = s.serve(stream, incoming, session, newFeed(s, machine, hello, book, s.Callers.Expiry(stream.Context())))
 	s.Logger.Info("machine disconnected", "machine", machine.String(), "error", err)

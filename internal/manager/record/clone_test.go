@@ -56,7 +56,7 @@ func TestAnotherReplicaTellsWhetherItsHostIsThere(t *testing.T) {
 				first, second := w.replica("pod-0"), w.replica("pod-1")
 				entry := w.connect(first, record.SessionID(c.instance), func(s *record.Session) { s.Ask = c.ask })
 				if c.lost {
-					entry.Close()
+					entry.Close(false)
 				}
 				end := w.looking(first)
 				w.api.takeWrites()
@@ -106,7 +106,7 @@ func TestACloneIsToldOfAndStaysRefused(t *testing.T) {
 				if got := strings.Join(w.api.events, "\n"); !strings.Contains(got, "Cloned") || !strings.Contains(got, "172.31.0.66") {
 					t.Errorf("events:\n%s", got)
 				}
-				entry.Close()
+				entry.Close(false)
 				w.pass(time.Minute)
 				for who, refused := range c.refused {
 					if _, there := another.Elsewhere(w.Context(), w.caller(), who[0], who[1]); there != refused {

@@ -68,7 +68,7 @@ func TestReplicaDiesBetweenItsWrites(t *testing.T) {
 			inWorld(t, func(w *world) {
 				e := w.connect(w.replica("pod-0"), "s1", asItIs)
 				w.api.refuse(kind)
-				e.Close()
+				e.Close(false)
 				w.pass(time.Minute)
 				w.stop()
 				w.api.refuse()
@@ -116,7 +116,7 @@ func TestMachineThatMovedIsLeftAlone(t *testing.T) {
 func TestMachineIsRevokedWhileItIsAway(t *testing.T) {
 	inWorld(t, func(w *world) {
 		e := w.connect(w.replica("pod-0"), "s1", asItIs)
-		e.Close()
+		e.Close(false)
 		w.pass(time.Minute)
 		machine := w.object()
 		w.api.change(machine, func() { machine.Spec.Revoked = true })

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hawser-io/hawser/api/v1alpha1"
+	"github.com/hawser-io/hawser/internal/manager/facts"
 )
 
 // reconcile makes status and WorkloadEntry of a machine say what is known of it here.
@@ -24,6 +25,9 @@ func (r *Recorder) reconcile(ctx context.Context, key types.NamespacedName) erro
 		return err
 	}
 	switch {
+	case machine == nil && !o.lost.IsZero() && !o.dismissed:
+		// It is being deleted, and its host is not there to leave.
+		return r.remove(ctx, facts.Machine{NamespacedName: key, UID: o.UID})
 	case machine == nil:
 		r.forget(o)
 		return r.removeEntry(ctx, key, o.UID)

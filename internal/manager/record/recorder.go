@@ -200,7 +200,7 @@ func (r *Recorder) observe(machine types.NamespacedName) (observation, bool) {
 	if report == nil {
 		report = &hawserv1.Report{}
 	}
-	return observation{Session: e.session, report: report, decision: e.decision, lost: e.lost, claimed: e.claimed, met: e.met}, true
+	return observation{Session: e.session, report: report, decision: e.decision, lost: e.lost, dismissed: e.dismissed, claimed: e.claimed, met: e.met}, true
 }
 
 // claim notes that the Machine's status names the session.

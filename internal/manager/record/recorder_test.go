@@ -94,7 +94,7 @@ func TestLostStream(t *testing.T) {
 	inWorld(t, func(w *world) {
 		e := w.connect(w.replica("pod-0"), "s1", asItIs)
 		w.api.takeWrites()
-		e.Close()
+		e.Close(false)
 		w.pass(record.DefaultGrace - time.Millisecond)
 		w.want("within the grace", machineUp)
 		w.wantWrites("within the grace", 0)
@@ -112,7 +112,7 @@ func TestStreamIsLostWhileAWriteIsTriedAgain(t *testing.T) {
 		w.api.refuse("WorkloadEntry")
 		e := w.connect(w.replica("pod-0"), "s1", asItIs)
 		w.pass(3 * time.Second)
-		e.Close()
+		e.Close(false)
 		w.api.refuse()
 		w.pass(time.Minute)
 		w.want("after the grace", strings.Replace(down("", "StreamLost"), " Healthy", " Connected=False(StreamLost) Healthy", 1))
@@ -123,7 +123,7 @@ func TestAgentComesBackToAnotherReplica(t *testing.T) {
 	inWorld(t, func(w *world) {
 		first, second := w.replica("pod-0"), w.replica("pod-1")
 		e := w.connect(first, "s1", asItIs)
-		e.Close()
+		e.Close(false)
 		w.pass(time.Second)
 		w.connect(second, "s2", asItIs)
 		moved := strings.Replace(machineUp, "pod-0 by s1", "pod-1 by s2", 1)
@@ -138,7 +138,7 @@ func TestAgentComesBackToAnotherReplica(t *testing.T) {
 // What was found out about a machine's configuration holds until there is a new finding: a machine that moves was ready all along.
 func TestMachineThatMovesStaysReady(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.connect(w.replica("pod-0"), "s1", asItIs).Close()
+		w.connect(w.replica("pod-0"), "s1", asItIs).Close(false)
 		second := w.replica("pod-1")
 		second.Open(record.Session{
 			ID: "s2", Machine: w.machine, UID: w.uid, Since: time.Now(), Superseded: func() {},
@@ -167,7 +167,7 @@ func TestReconnectToTheSameReplica(t *testing.T) {
 		r := w.replica("pod-0")
 		old := w.connect(r, "s1", asItIs)
 		w.connect(r, "s2", asItIs)
-		old.Close()
+		old.Close(false)
 		old.Report(&hawserv1.Report{})
 		w.pass(time.Minute)
 		w.want("reconnected", strings.Replace(machineUp, "by s1", "by s2", 1))
@@ -285,7 +285,7 @@ func TestForeignEntryIsNotTouched(t *testing.T) {
 		}
 		e := w.connect(w.replica("pod-0"), "s1", asItIs)
 		w.want("the name is taken", "Machine shop/ratings-vm-1 on pod-0 by s1 Healthy=False(EntryTaken) Ready=False(EntryTaken)\nWorkloadEntry shop/ratings-vm-1 192.0.2.9")
-		e.Close()
+		e.Close(false)
 		w.pass(time.Minute)
 		if c := apimeta.FindStatusCondition(w.object().Status.Conditions, v1alpha1.ConditionConnected); c == nil || c.Reason != "StreamLost" {
 			t.Errorf("the lost machine is %v", c)
@@ -326,7 +326,7 @@ func TestDeletedMachineLeavesNoEntry(t *testing.T) {
 		r.Look(w.machine)
 		w.want("deleted", "Machine shop/ratings-vm-1 on pod-0 by s1")
 		e.Report(healthy())
-		e.Close()
+		e.Close(false)
 		w.pass(time.Hour)
 		w.want("later", "Machine shop/ratings-vm-1 on pod-0 by s1")
 	})

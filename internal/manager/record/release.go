@@ -25,8 +25,8 @@ func ReleaseAll(ctx context.Context, api client.Client) (released int, err error
 		if !controllerutil.ContainsFinalizer(machine, v1alpha1.FinalizerLeave) {
 			continue
 		}
-		if err := release(ctx, api, client.ObjectKeyFromObject(machine)); err != nil {
-			errs = append(errs, fmt.Errorf("release machine %s/%s: %w", machine.Namespace, machine.Name, err))
+		if err := release(ctx, api, api, client.ObjectKeyFromObject(machine), func(*v1alpha1.Machine) bool { return true }); err != nil {
+			errs = append(errs, err)
 			continue
 		}
 		released++
@@ -34,15 +34,20 @@ func ReleaseAll(ctx context.Context, api client.Client) (released int, err error
 	return released, errors.Join(errs...)
 }
 
-func release(ctx context.Context, api client.Client, key client.ObjectKey) error {
-	return client.IgnoreNotFound(retry.RetryOnConflict(retry.DefaultRetry, func() error {
+// release takes the finalizer off a Machine, if may says so of it as it is now; one that is gone is no error.
+func release(ctx context.Context, reader Reader, writer Writer, key client.ObjectKey, may func(*v1alpha1.Machine) bool) error {
+	err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
 		var machine v1alpha1.Machine
-		if err := api.Get(ctx, key, &machine); err != nil {
+		if err := reader.Get(ctx, key, &machine); err != nil {
 			return err
 		}
-		if !controllerutil.RemoveFinalizer(&machine, v1alpha1.FinalizerLeave) {
+		if !may(&machine) || !controllerutil.RemoveFinalizer(&machine, v1alpha1.FinalizerLeave) {
 			return nil
 		}
-		return api.Update(ctx, &machine)
-	}))
+		return writer.Update(ctx, &machine)
+	})
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("let machine %s go: %w", key, err)
+	}
+	return nil
 }

@@ -17,6 +17,11 @@ import (
 // a removal that was cut off is finished by repeating it.
 func (r *Recorder) Remove(ctx context.Context, machine facts.Machine) error {
 	defer r.take(machine.NamespacedName)()
+	return r.remove(ctx, machine)
+}
+
+// remove is Remove in the machine's turn.
+func (r *Recorder) remove(ctx context.Context, machine facts.Machine) error {
 	r.mu.Lock()
 	delete(r.entries, machine.NamespacedName)
 	r.mu.Unlock()
@@ -29,8 +34,7 @@ func (r *Recorder) Remove(ctx context.Context, machine facts.Machine) error {
 	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
 		return fmt.Errorf("delete machine %s: %w", machine.NamespacedName, err)
 	}
-	if err := r.untie(ctx, machine.NamespacedName, machine.UID); err != nil {
-		return fmt.Errorf("let machine %s go: %w", machine.NamespacedName, err)
-	}
-	return nil
+	return release(ctx, r.Live, r.Writer, machine.NamespacedName, func(object *v1alpha1.Machine) bool {
+		return object.UID == machine.UID && object.DeletionTimestamp != nil
+	})
 }

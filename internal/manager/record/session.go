@@ -45,8 +45,9 @@ type Entry struct {
 	// The recorder's mu guards what follows.
 	report   *hawserv1.Report
 	decision *Decision
-	// lost is when the stream ended; zero while it stands.
-	lost time.Time
+	// lost is when the stream ended; zero while it stands. dismissed: the agent was told to leave on it.
+	lost      time.Time
+	dismissed bool
 	// claimed: the Machine's status has named this session.
 	claimed bool
 	// asked and met are the last challenge that the agent was asked to meet, and has met.
@@ -61,6 +62,8 @@ type observation struct {
 	lost     time.Time
 	claimed  bool
 	met      string
+
+	dismissed bool
 }
 
 // Report takes the agent's newest report. The message must not be changed afterwards.
@@ -81,15 +84,16 @@ func (e *Entry) Decide(decision Decision) {
 	})
 }
 
-// Close ends the session. The machine keeps its health for the grace, as agents come back to another replica at once.
-func (e *Entry) Close() {
+// Close ends the session; dismissed says that the agent was told to leave on it. The machine keeps its health for the grace, as agents come back to
+// another replica at once.
+func (e *Entry) Close(dismissed bool) {
 	r := e.recorder
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.entries[e.session.Machine] != e {
 		return
 	}
-	e.lost = r.Now()
+	e.lost, e.dismissed = r.Now(), dismissed
 	r.queue.AddAfter(e.session.Machine, r.Grace)
 }
 

@@ -8,8 +8,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/util/retry"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/hawser-io/hawser/api/v1alpha1"
@@ -81,18 +79,4 @@ func own(machine *v1alpha1.Machine, group types.UID) bool {
 	}
 	machine.OwnerReferences = append(machine.OwnerReferences, owner)
 	return true
-}
-
-// untie lets a Machine that is being deleted go, unless it is gone or the name is another one's.
-func (r *Recorder) untie(ctx context.Context, key types.NamespacedName, uid types.UID) error {
-	return client.IgnoreNotFound(retry.RetryOnConflict(retry.DefaultRetry, func() error {
-		var machine v1alpha1.Machine
-		if err := r.Live.Get(ctx, key, &machine); err != nil {
-			return err
-		}
-		if machine.UID != uid || machine.DeletionTimestamp == nil || !controllerutil.RemoveFinalizer(&machine, v1alpha1.FinalizerLeave) {
-			return nil
-		}
-		return r.Writer.Update(ctx, &machine)
-	}))
 }

@@ -119,7 +119,7 @@ func TestDeletedMachineStaysUntilItsHostHasLeft(t *testing.T) {
 		wake <- struct{}{}
 		w.pass(30 * time.Second)
 		w.want("while its host leaves", "Machine shop/ratings-vm-1 on pod-0 by s1")
-		entry.Close()
+		entry.Close(true)
 		if err := recorder.Remove(w.Context(), facts.Machine{NamespacedName: w.machine, UID: w.uid}); err != nil {
 			t.Fatal(err)
 		}
@@ -132,9 +132,11 @@ func TestDeletedMachineStaysUntilItsHostHasLeft(t *testing.T) {
 func TestDeletedMachineGoesWithoutItsHost(t *testing.T) {
 	for name, test := range map[string]struct {
 		connected bool
+		away      time.Duration
 		within    time.Duration
 	}{
-		"away":         {within: 2 * time.Second},
+		"away":         {away: time.Minute, within: 2 * time.Second},
+		"just-lost":    {away: time.Second, within: 2 * time.Second},
 		"never-leaves": {connected: true, within: 63 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -142,8 +144,8 @@ func TestDeletedMachineGoesWithoutItsHost(t *testing.T) {
 				recorder := w.replica("pod-0")
 				entry := w.connect(recorder, "s1", asItIs)
 				if !test.connected {
-					entry.Close()
-					w.pass(time.Minute)
+					entry.Close(false)
+					w.pass(test.away)
 				}
 				wake := w.reaper(map[string]bool{"pod-0": true})
 				w.pass(2 * time.Second)
