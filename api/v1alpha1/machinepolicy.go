@@ -103,6 +103,11 @@ type Interception struct {
 	// +kubebuilder:validation:MaxItems=128
 	// +kubebuilder:validation:items:MaxLength=43
 	ExcludeOutboundCIDRs []string `json:"excludeOutboundCIDRs,omitempty"`
+	// OnProxyFailure is what becomes of the host's traffic while the proxy cannot run: it passes without it (Pass, the default), or is held
+	// until the proxy serves (Hold). Either way callers of the machine turn elsewhere.
+	// +optional
+	// +kubebuilder:validation:Enum=Pass;Hold
+	OnProxyFailure string `json:"onProxyFailure,omitempty"`
 }
 
 // DNS of the host.

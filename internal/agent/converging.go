@@ -62,7 +62,12 @@ func (c *Converging) Converge(ctx context.Context, want *hawserv1.DesiredState, 
 			}
 		},
 	}
-	_, err := converger.Converge(ctx, want)
+	result, err := converger.Converge(ctx, want)
+	if result.Passing {
+		outcome := outcomeOf(want, result.Observed)
+		outcome.Interception.Passing = true
+		tell.Found(outcome)
+	}
 	tell.Contested(contested(c.contest.Left(time.Now())))
 	if err != nil {
 		return explained(err)

@@ -66,8 +66,9 @@ func (d *daemon) changing() bool {
 	return len(steps) > 0 && steps[len(steps)-1].Finished.IsZero()
 }
 
-// back puts a machine into rotation again whose proxy was drained before it stopped.
+// back puts a machine into rotation again whose proxy was drained before it stopped, and has traffic led to it that passed meanwhile.
 func (d *daemon) back() {
+	d.mailbox.wake()
 	if d.passing.CompareAndSwap(true, false) {
 		d.board.Update(func(f *report.Facts) { f.Draining = false })
 	}

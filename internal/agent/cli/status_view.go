@@ -183,6 +183,8 @@ func interceptionRow(i report.Interception) row {
 		return row{none, "Interception", "off, as the group's policy asks"}
 	case i.Active:
 		return row{good, "Interception", "on, by " + i.Backend}
+	case i.Passing:
+		return row{bad, "Interception", "off: the proxy cannot run, and traffic passes without it"}
 	default:
 		return row{bad, "Interception", "off"}
 	}

@@ -70,6 +70,10 @@ func TestStatusViews(t *testing.T) {
 			refused := refusal.New(refusal.MachineRevoked, "machine", "shop/ratings-vm-1", "delete", "kubectl delete machine ratings-vm-1 -n shop")
 			f.Connection = report.Connection{Since: now.Add(-12 * time.Minute), Error: refused.Error(), Reason: string(refused.Reason)}
 		},
+		"passing": func(f *report.Facts) {
+			f.Proxy.Ready, f.Proxy.Message = false, "it does not answer on 127.0.0.1:15020"
+			f.Interception = report.Interception{Wanted: true, Passing: true}
+		},
 		"disconnected": func(f *report.Facts) {
 			f.Connection = report.Connection{Since: now.Add(-7 * time.Second), Error: "172.31.0.240:15012 does not answer: check the address, and that firewalls let this host reach it"}
 		},

@@ -5,6 +5,7 @@ package converge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -38,6 +39,8 @@ type Result struct {
 	Taken []Taken
 	// Remaining are steps of the last plan that were not taken; those that were left alone are not among them.
 	Remaining []plan.Step
+	// Passing: the proxy does not serve, and the host's traffic passes without it.
+	Passing bool
 }
 
 // Converger converges one host. The zero values of the optional fields do nothing.
@@ -67,12 +70,47 @@ func (e *StepError) Unwrap() error { return e.Err }
 const rounds = 1 + Times
 
 // Converge returns when the host is what is wanted, or at the first error. Calling it for a host that is so already changes
-// nothing and takes no step.
+// nothing and takes no step. If the proxy does not serve in the end, the host's traffic passes without it, unless a policy has it held.
 func (c Converger) Converge(ctx context.Context, want *hawserv1.DesiredState) (Result, error) {
-	var result Result
 	if c.Contest == nil {
 		c.Contest = &Contest{}
 	}
+	result, err := c.converge(ctx, want)
+	if ctx.Err() != nil {
+		return result, err
+	}
+	if failed := c.pass(ctx, want, &result, err != nil); failed != nil {
+		err = errors.Join(err, failed)
+	}
+	return result, err
+}
+
+// pass takes the host's traffic from a proxy that does not serve. stale: the host may not be what it was observed to be last.
+func (c Converger) pass(ctx context.Context, want *hawserv1.DesiredState, result *Result, stale bool) error {
+	if stale {
+		have, err := c.Host.Observe(ctx, want)
+		if err != nil {
+			return err
+		}
+		result.Observed = have
+	}
+	if steps := plan.Pass(want, result.Observed); len(steps) > 0 {
+		result.Remaining = steps
+		if err := c.take(ctx, result); err != nil {
+			return err
+		}
+		have, err := c.Host.Observe(ctx, want)
+		if err != nil {
+			return err
+		}
+		result.Observed = have
+	}
+	result.Passing = plan.Passes(want, result.Observed)
+	return nil
+}
+
+func (c Converger) converge(ctx context.Context, want *hawserv1.DesiredState) (Result, error) {
+	var result Result
 	c.Contest.begin(want.GetGeneration())
 	for round := 0; ; round++ {
 		have, err := c.Host.Observe(ctx, want)

@@ -82,6 +82,10 @@ func intercepting(i Interception) verdict {
 	if !i.Wanted {
 		return verdict{Intercepting, "False", "ModeNone", "the desired state asks for no interception"}
 	}
+	if i.Passing {
+		return verdict{Intercepting, "False", "Passing", "the proxy does not serve: the host's traffic passes without it, and without the mesh's encryption; " +
+			"see condition ConfigCurrent for why. A policy can have it held (spec.interception.onProxyFailure)"}
+	}
 	return truth(Intercepting, i.Active, "Redirecting", "NotActive", orElse(i.Message, notInPlace))
 }
 

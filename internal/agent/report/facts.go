@@ -76,6 +76,8 @@ type Interception struct {
 	// Wanted is false if the desired state asks for no rules at all.
 	Wanted bool `json:"wanted"`
 	Active bool `json:"active"`
+	// Passing: the proxy does not serve, and the host's traffic passes without it.
+	Passing bool `json:"passing,omitempty"`
 	// Backend is "nftables" or "iptables"; empty while not active.
 	Backend string `json:"backend,omitempty"`
 	Message string `json:"message,omitempty"`

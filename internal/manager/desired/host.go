@@ -30,6 +30,9 @@ func interception(f facts.Facts, group facts.Group, policy facts.Policy, config 
 	if !policy.Intercept {
 		rules.Mode = hawserv1.Interception_MODE_NONE
 	}
+	if policy.HoldTraffic {
+		rules.OnProxyFailure = hawserv1.Interception_ON_PROXY_FAILURE_HOLD
+	}
 	if ports := slices.Sorted(maps.Values(group.Spec.GetTemplate().GetPorts())); len(ports) > 0 {
 		rules.InboundPorts = texts(slices.Compact(ports))
 	}

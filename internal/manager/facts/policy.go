@@ -17,7 +17,9 @@ type Policy struct {
 	ExcludeInboundPorts  []int32
 	ExcludeOutboundPorts []int32
 	ExcludeOutboundCIDRs []string
-	DNS                  bool
+	// HoldTraffic while the proxy cannot run.
+	HoldTraffic bool
+	DNS         bool
 	// MemoryMax in bytes, 0: no limit.
 	MemoryMax int64
 	OpenFiles int64
@@ -38,7 +40,7 @@ type Policy struct {
 func (f Facts) PolicyOf(namespace, group string) Policy {
 	merged := Policy{}
 	m := merger{namespace: namespace}
-	var external, mode, dns, memory, files, drain, restart, lifetime, window, cidr scalar
+	var external, mode, failure, dns, memory, files, drain, restart, lifetime, window, cidr scalar
 	for _, p := range f.Policies[namespace] {
 		if len(p.Spec.Groups) > 0 && !slices.Contains(p.Spec.Groups, group) {
 			continue
@@ -53,6 +55,7 @@ func (f Facts) PolicyOf(namespace, group string) Policy {
 		}
 		if i := spec.Interception; i != nil {
 			m.take(&mode, p.Name, "interception.mode", i.Mode)
+			m.take(&failure, p.Name, "interception.onProxyFailure", i.OnProxyFailure)
 			merged.ExcludeInboundPorts = append(merged.ExcludeInboundPorts, i.ExcludeInboundPorts...)
 			merged.ExcludeOutboundPorts = append(merged.ExcludeOutboundPorts, i.ExcludeOutboundPorts...)
 			merged.ExcludeOutboundCIDRs = append(merged.ExcludeOutboundCIDRs, i.ExcludeOutboundCIDRs...)
@@ -91,6 +94,7 @@ func (f Facts) PolicyOf(namespace, group string) Policy {
 	sortUnique(&merged.ExcludeOutboundCIDRs)
 	merged.DenyExternal = or(external, "Allow") == "Deny"
 	merged.Intercept = or(mode, "Redirect") != "None"
+	merged.HoldTraffic = or(failure, "Pass") == "Hold"
 	merged.DNS = or(dns, true)
 	merged.MemoryMax = or(memory, int64(0))
 	merged.OpenFiles = or(files, int64(65536))

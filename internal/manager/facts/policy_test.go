@@ -38,14 +38,14 @@ func TestPolicyOf(t *testing.T) {
 		"every-value": {[]*v1alpha1.MachinePolicy{policy("a", v1alpha1.MachinePolicySpec{
 			Egress:       &v1alpha1.Egress{Namespaces: []string{"bank"}, External: "Deny"},
 			Ingress:      &v1alpha1.Ingress{Namespaces: []string{"ops"}},
-			Interception: &v1alpha1.Interception{Mode: "None", ExcludeInboundPorts: []int32{22}, ExcludeOutboundPorts: []int32{25}, ExcludeOutboundCIDRs: []string{"10.0.0.0/8"}},
+			Interception: &v1alpha1.Interception{Mode: "None", OnProxyFailure: "Hold", ExcludeInboundPorts: []int32{22}, ExcludeOutboundPorts: []int32{25}, ExcludeOutboundCIDRs: []string{"10.0.0.0/8"}},
 			DNS:          &v1alpha1.DNS{Enabled: ptr(false)},
 			Proxy:        &v1alpha1.ProxyLimits{MemoryMax: ptr(resource.MustParse("1Gi")), OpenFiles: ptr(int64(1024)), Drain: &metav1.Duration{Duration: time.Second}},
 			Identity:     &v1alpha1.Identity{CertificateLifetime: &metav1.Duration{Duration: time.Hour}, RecoveryWindow: &metav1.Duration{Duration: 2 * time.Hour}},
 			Address:      &v1alpha1.Address{CIDR: "172.31.0.0/24"},
 		})}, func(p *facts.Policy) {
 			*p = facts.Policy{
-				EgressNamespaces: []string{"bank"}, IngressNamespaces: []string{"ops"}, DenyExternal: true,
+				EgressNamespaces: []string{"bank"}, IngressNamespaces: []string{"ops"}, DenyExternal: true, HoldTraffic: true,
 				ExcludeInboundPorts: []int32{22}, ExcludeOutboundPorts: []int32{25}, ExcludeOutboundCIDRs: []string{"10.0.0.0/8"},
 				MemoryMax: 1 << 30, OpenFiles: 1024, Drain: time.Second, CertificateLifetime: time.Hour, RecoveryWindow: 2 * time.Hour, AddressCIDR: "172.31.0.0/24",
 			}

@@ -18,6 +18,7 @@ const (
 	reasonApplied    = "Applied"
 	reasonApplying   = "Applying"
 	reasonDraining   = "Draining"
+	reasonPassing    = "Passing"
 	reasonHealthy    = "Healthy"
 	reasonUnhealthy  = "Unhealthy"
 	reasonNotReady   = "ProxyNotReady"

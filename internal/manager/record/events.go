@@ -28,6 +28,11 @@ func tell(events Events, before, after *v1alpha1.Machine) {
 	if is != nil && is.Status == meta.ConditionFalse && is.Reason != reasonApplying && (was == nil || was.Reason != is.Reason) {
 		events.Eventf(after, nil, core.EventTypeWarning, is.Reason, "Record", "%s", is.Message)
 	}
+	passing := apimeta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionIntercepting)
+	passed := apimeta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionIntercepting)
+	if passing != nil && passing.Reason == reasonPassing && (passed == nil || passed.Reason != reasonPassing) {
+		events.Eventf(after, nil, core.EventTypeWarning, passing.Reason, "Record", "%s", passing.Message)
+	}
 	for _, kind := range warnings() {
 		tellWarning(events, kind, before, after)
 	}

@@ -127,6 +127,54 @@ func (Interception_Mode) EnumDescriptor() ([]byte, []int) {
 	return file_hawser_v1_desired_proto_rawDescGZIP(), []int{6, 0}
 }
 
+type Interception_OnProxyFailure int32
+
+const (
+	// The host's traffic passes without the proxy.
+	Interception_ON_PROXY_FAILURE_UNSPECIFIED Interception_OnProxyFailure = 0
+	// It is held until the proxy serves.
+	Interception_ON_PROXY_FAILURE_HOLD Interception_OnProxyFailure = 1
+)
+
+// Enum value maps for Interception_OnProxyFailure.
+var (
+	Interception_OnProxyFailure_name = map[int32]string{
+		0: "ON_PROXY_FAILURE_UNSPECIFIED",
+		1: "ON_PROXY_FAILURE_HOLD",
+	}
+	Interception_OnProxyFailure_value = map[string]int32{
+		"ON_PROXY_FAILURE_UNSPECIFIED": 0,
+		"ON_PROXY_FAILURE_HOLD":        1,
+	}
+)
+
+func (x Interception_OnProxyFailure) Enum() *Interception_OnProxyFailure {
+	p := new(Interception_OnProxyFailure)
+	*p = x
+	return p
+}
+
+func (x Interception_OnProxyFailure) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Interception_OnProxyFailure) Descriptor() protoreflect.EnumDescriptor {
+	return file_hawser_v1_desired_proto_enumTypes[2].Descriptor()
+}
+
+func (Interception_OnProxyFailure) Type() protoreflect.EnumType {
+	return &file_hawser_v1_desired_proto_enumTypes[2]
+}
+
+func (x Interception_OnProxyFailure) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Interception_OnProxyFailure.Descriptor instead.
+func (Interception_OnProxyFailure) EnumDescriptor() ([]byte, []int) {
+	return file_hawser_v1_desired_proto_rawDescGZIP(), []int{6, 1}
+}
+
 type Unit_Restart int32
 
 const (
@@ -159,11 +207,11 @@ func (x Unit_Restart) String() string {
 }
 
 func (Unit_Restart) Descriptor() protoreflect.EnumDescriptor {
-	return file_hawser_v1_desired_proto_enumTypes[2].Descriptor()
+	return file_hawser_v1_desired_proto_enumTypes[3].Descriptor()
 }
 
 func (Unit_Restart) Type() protoreflect.EnumType {
-	return &file_hawser_v1_desired_proto_enumTypes[2]
+	return &file_hawser_v1_desired_proto_enumTypes[3]
 }
 
 func (x Unit_Restart) Number() protoreflect.EnumNumber {
@@ -672,8 +720,10 @@ type Interception struct {
 	OutboundCidrs        []string `protobuf:"bytes,4,rep,name=outbound_cidrs,json=outboundCidrs,proto3" json:"outbound_cidrs,omitempty"`
 	ExcludeOutboundCidrs []string `protobuf:"bytes,5,rep,name=exclude_outbound_cidrs,json=excludeOutboundCidrs,proto3" json:"exclude_outbound_cidrs,omitempty"`
 	ExcludeOutboundPorts []string `protobuf:"bytes,6,rep,name=exclude_outbound_ports,json=excludeOutboundPorts,proto3" json:"exclude_outbound_ports,omitempty"`
-	unknownFields        protoimpl.UnknownFields
-	sizeCache            protoimpl.SizeCache
+	// What becomes of the host's traffic while the proxy cannot run.
+	OnProxyFailure Interception_OnProxyFailure `protobuf:"varint,7,opt,name=on_proxy_failure,json=onProxyFailure,proto3,enum=hawser.v1.Interception_OnProxyFailure" json:"on_proxy_failure,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Interception) Reset() {
@@ -746,6 +796,13 @@ func (x *Interception) GetExcludeOutboundPorts() []string {
 		return x.ExcludeOutboundPorts
 	}
 	return nil
+}
+
+func (x *Interception) GetOnProxyFailure() Interception_OnProxyFailure {
+	if x != nil {
+		return x.OnProxyFailure
+	}
+	return Interception_ON_PROXY_FAILURE_UNSPECIFIED
 }
 
 // Dns says what the host's resolver shall know.
@@ -1427,18 +1484,22 @@ const file_hawser_v1_desired_proto_rawDesc = "" +
 	"ROLE_ENVOY\x10\x02\x12\x1b\n" +
 	"\x17ROLE_BOOTSTRAP_TEMPLATE\x10\x03\x12\x0e\n" +
 	"\n" +
-	"ROLE_OTHER\x10\x04\"\xec\x02\n" +
+	"ROLE_OTHER\x10\x04\"\x8d\x04\n" +
 	"\fInterception\x120\n" +
 	"\x04mode\x18\x01 \x01(\x0e2\x1c.hawser.v1.Interception.ModeR\x04mode\x12#\n" +
 	"\rinbound_ports\x18\x02 \x03(\tR\finboundPorts\x122\n" +
 	"\x15exclude_inbound_ports\x18\x03 \x03(\tR\x13excludeInboundPorts\x12%\n" +
 	"\x0eoutbound_cidrs\x18\x04 \x03(\tR\routboundCidrs\x124\n" +
 	"\x16exclude_outbound_cidrs\x18\x05 \x03(\tR\x14excludeOutboundCidrs\x124\n" +
-	"\x16exclude_outbound_ports\x18\x06 \x03(\tR\x14excludeOutboundPorts\">\n" +
+	"\x16exclude_outbound_ports\x18\x06 \x03(\tR\x14excludeOutboundPorts\x12P\n" +
+	"\x10on_proxy_failure\x18\a \x01(\x0e2&.hawser.v1.Interception.OnProxyFailureR\x0eonProxyFailure\">\n" +
 	"\x04Mode\x12\x14\n" +
 	"\x10MODE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rMODE_REDIRECT\x10\x01\x12\r\n" +
-	"\tMODE_NONE\x10\x02\"\\\n" +
+	"\tMODE_NONE\x10\x02\"M\n" +
+	"\x0eOnProxyFailure\x12 \n" +
+	"\x1cON_PROXY_FAILURE_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15ON_PROXY_FAILURE_HOLD\x10\x01\"\\\n" +
 	"\x03Dns\x12\x18\n" +
 	"\aenabled\x18\x01 \x01(\bR\aenabled\x12%\n" +
 	"\x0esearch_domains\x18\x02 \x03(\tR\rsearchDomains\x12\x14\n" +
@@ -1498,56 +1559,58 @@ func file_hawser_v1_desired_proto_rawDescGZIP() []byte {
 	return file_hawser_v1_desired_proto_rawDescData
 }
 
-var file_hawser_v1_desired_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_hawser_v1_desired_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
 var file_hawser_v1_desired_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_hawser_v1_desired_proto_goTypes = []any{
-	(ProxyFile_Role)(0),    // 0: hawser.v1.ProxyFile.Role
-	(Interception_Mode)(0), // 1: hawser.v1.Interception.Mode
-	(Unit_Restart)(0),      // 2: hawser.v1.Unit.Restart
-	(*DesiredState)(nil),   // 3: hawser.v1.DesiredState
-	(*MeshConfig)(nil),     // 4: hawser.v1.MeshConfig
-	(*EnvVar)(nil),         // 5: hawser.v1.EnvVar
-	(*HostAlias)(nil),      // 6: hawser.v1.HostAlias
-	(*Proxy)(nil),          // 7: hawser.v1.Proxy
-	(*ProxyFile)(nil),      // 8: hawser.v1.ProxyFile
-	(*Interception)(nil),   // 9: hawser.v1.Interception
-	(*Dns)(nil),            // 10: hawser.v1.Dns
-	(*Unit)(nil),           // 11: hawser.v1.Unit
-	(*Health)(nil),         // 12: hawser.v1.Health
-	(*HttpProbe)(nil),      // 13: hawser.v1.HttpProbe
-	(*TcpProbe)(nil),       // 14: hawser.v1.TcpProbe
-	(*ExecProbe)(nil),      // 15: hawser.v1.ExecProbe
-	(*GrpcProbe)(nil),      // 16: hawser.v1.GrpcProbe
-	(*IstioToken)(nil),     // 17: hawser.v1.IstioToken
-	(*Notice)(nil),         // 18: hawser.v1.Notice
-	(*MachineRef)(nil),     // 19: hawser.v1.MachineRef
+	(ProxyFile_Role)(0),              // 0: hawser.v1.ProxyFile.Role
+	(Interception_Mode)(0),           // 1: hawser.v1.Interception.Mode
+	(Interception_OnProxyFailure)(0), // 2: hawser.v1.Interception.OnProxyFailure
+	(Unit_Restart)(0),                // 3: hawser.v1.Unit.Restart
+	(*DesiredState)(nil),             // 4: hawser.v1.DesiredState
+	(*MeshConfig)(nil),               // 5: hawser.v1.MeshConfig
+	(*EnvVar)(nil),                   // 6: hawser.v1.EnvVar
+	(*HostAlias)(nil),                // 7: hawser.v1.HostAlias
+	(*Proxy)(nil),                    // 8: hawser.v1.Proxy
+	(*ProxyFile)(nil),                // 9: hawser.v1.ProxyFile
+	(*Interception)(nil),             // 10: hawser.v1.Interception
+	(*Dns)(nil),                      // 11: hawser.v1.Dns
+	(*Unit)(nil),                     // 12: hawser.v1.Unit
+	(*Health)(nil),                   // 13: hawser.v1.Health
+	(*HttpProbe)(nil),                // 14: hawser.v1.HttpProbe
+	(*TcpProbe)(nil),                 // 15: hawser.v1.TcpProbe
+	(*ExecProbe)(nil),                // 16: hawser.v1.ExecProbe
+	(*GrpcProbe)(nil),                // 17: hawser.v1.GrpcProbe
+	(*IstioToken)(nil),               // 18: hawser.v1.IstioToken
+	(*Notice)(nil),                   // 19: hawser.v1.Notice
+	(*MachineRef)(nil),               // 20: hawser.v1.MachineRef
 }
 var file_hawser_v1_desired_proto_depIdxs = []int32{
-	19, // 0: hawser.v1.DesiredState.machine:type_name -> hawser.v1.MachineRef
-	4,  // 1: hawser.v1.DesiredState.mesh:type_name -> hawser.v1.MeshConfig
-	7,  // 2: hawser.v1.DesiredState.proxy:type_name -> hawser.v1.Proxy
-	9,  // 3: hawser.v1.DesiredState.interception:type_name -> hawser.v1.Interception
-	10, // 4: hawser.v1.DesiredState.dns:type_name -> hawser.v1.Dns
-	11, // 5: hawser.v1.DesiredState.unit:type_name -> hawser.v1.Unit
-	12, // 6: hawser.v1.DesiredState.health:type_name -> hawser.v1.Health
-	17, // 7: hawser.v1.DesiredState.token:type_name -> hawser.v1.IstioToken
-	18, // 8: hawser.v1.DesiredState.notices:type_name -> hawser.v1.Notice
-	5,  // 9: hawser.v1.MeshConfig.environment:type_name -> hawser.v1.EnvVar
-	6,  // 10: hawser.v1.MeshConfig.host_aliases:type_name -> hawser.v1.HostAlias
-	8,  // 11: hawser.v1.Proxy.files:type_name -> hawser.v1.ProxyFile
+	20, // 0: hawser.v1.DesiredState.machine:type_name -> hawser.v1.MachineRef
+	5,  // 1: hawser.v1.DesiredState.mesh:type_name -> hawser.v1.MeshConfig
+	8,  // 2: hawser.v1.DesiredState.proxy:type_name -> hawser.v1.Proxy
+	10, // 3: hawser.v1.DesiredState.interception:type_name -> hawser.v1.Interception
+	11, // 4: hawser.v1.DesiredState.dns:type_name -> hawser.v1.Dns
+	12, // 5: hawser.v1.DesiredState.unit:type_name -> hawser.v1.Unit
+	13, // 6: hawser.v1.DesiredState.health:type_name -> hawser.v1.Health
+	18, // 7: hawser.v1.DesiredState.token:type_name -> hawser.v1.IstioToken
+	19, // 8: hawser.v1.DesiredState.notices:type_name -> hawser.v1.Notice
+	6,  // 9: hawser.v1.MeshConfig.environment:type_name -> hawser.v1.EnvVar
+	7,  // 10: hawser.v1.MeshConfig.host_aliases:type_name -> hawser.v1.HostAlias
+	9,  // 11: hawser.v1.Proxy.files:type_name -> hawser.v1.ProxyFile
 	0,  // 12: hawser.v1.ProxyFile.role:type_name -> hawser.v1.ProxyFile.Role
 	1,  // 13: hawser.v1.Interception.mode:type_name -> hawser.v1.Interception.Mode
-	2,  // 14: hawser.v1.Unit.restart:type_name -> hawser.v1.Unit.Restart
-	13, // 15: hawser.v1.Health.http:type_name -> hawser.v1.HttpProbe
-	14, // 16: hawser.v1.Health.tcp:type_name -> hawser.v1.TcpProbe
-	15, // 17: hawser.v1.Health.exec:type_name -> hawser.v1.ExecProbe
-	16, // 18: hawser.v1.Health.grpc:type_name -> hawser.v1.GrpcProbe
-	5,  // 19: hawser.v1.HttpProbe.headers:type_name -> hawser.v1.EnvVar
-	20, // [20:20] is the sub-list for method output_type
-	20, // [20:20] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	2,  // 14: hawser.v1.Interception.on_proxy_failure:type_name -> hawser.v1.Interception.OnProxyFailure
+	3,  // 15: hawser.v1.Unit.restart:type_name -> hawser.v1.Unit.Restart
+	14, // 16: hawser.v1.Health.http:type_name -> hawser.v1.HttpProbe
+	15, // 17: hawser.v1.Health.tcp:type_name -> hawser.v1.TcpProbe
+	16, // 18: hawser.v1.Health.exec:type_name -> hawser.v1.ExecProbe
+	17, // 19: hawser.v1.Health.grpc:type_name -> hawser.v1.GrpcProbe
+	6,  // 20: hawser.v1.HttpProbe.headers:type_name -> hawser.v1.EnvVar
+	21, // [21:21] is the sub-list for method output_type
+	21, // [21:21] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_hawser_v1_desired_proto_init() }
@@ -1567,7 +1630,7 @@ func file_hawser_v1_desired_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hawser_v1_desired_proto_rawDesc), len(file_hawser_v1_desired_proto_rawDesc)),
-			NumEnums:      3,
+			NumEnums:      4,
 			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
