@@ -37,7 +37,8 @@ func Run(ctx context.Context, options Options) error {
 	}
 	// Whoever has the socket is the one agent: until now what looks like a leftover of a crash may be another's work.
 	if err := options.Store.Prepare(); err != nil {
-		return errors.Join(err, listener.Close())
+		// The disk is full or read-only: what runs goes on, and what cannot be kept is told when it is to be.
+		options.Log.Warn("could not tidy up the agent's state", "error", err)
 	}
 	mend(options)
 	// The parts outlive ctx by the time that it takes to say goodbye.
