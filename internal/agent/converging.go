@@ -27,6 +27,8 @@ type Converging struct {
 	root string
 	// contest tells what others change, from one Converge to the next.
 	contest converge.Contest
+	// passing: the last Converge ended with a proxy that does not serve, and the traffic taken from it. It is so while the next one waits for it.
+	passing bool
 }
 
 var _ Machine = (*Converging)(nil)
@@ -42,7 +44,7 @@ func (c *Converging) Converge(ctx context.Context, want *hawserv1.DesiredState, 
 	converger := converge.Converger{
 		Host:    c.host,
 		Contest: &c.contest,
-		Looked:  func(have plan.Observed) { tell.Found(outcomeOf(want, have)) },
+		Looked:  func(have plan.Observed) { tell.Found(c.outcomeOf(want, have)) },
 		Started: func(step plan.Step) {
 			began = time.Now()
 			if name := stepName(step); name != "" {
@@ -63,10 +65,8 @@ func (c *Converging) Converge(ctx context.Context, want *hawserv1.DesiredState, 
 		},
 	}
 	result, err := converger.Converge(ctx, want)
-	if result.Passing {
-		outcome := outcomeOf(want, result.Observed)
-		outcome.Interception.Passing = true
-		tell.Found(outcome)
+	if c.passing = result.Passing; c.passing {
+		tell.Found(c.outcomeOf(want, result.Observed))
 	}
 	tell.Contested(contested(c.contest.Left(time.Now())))
 	if err != nil {
@@ -101,9 +101,12 @@ func (c *Converging) Token() *hawserv1.IstioToken {
 	return found
 }
 
-func outcomeOf(want *hawserv1.DesiredState, have plan.Observed) Outcome {
+func (c *Converging) outcomeOf(want *hawserv1.DesiredState, have plan.Observed) Outcome {
 	outcome := Outcome{
-		Interception: report.Interception{Wanted: want.GetInterception().GetMode() == hawserv1.Interception_MODE_REDIRECT},
+		Interception: report.Interception{
+			Wanted:  want.GetInterception().GetMode() == hawserv1.Interception_MODE_REDIRECT,
+			Passing: c.passing && plan.Passes(want, have),
+		},
 		Watched:      plan.Watched(want, have),
 	}
 	slot := plan.ActiveSlot(have)
