@@ -107,7 +107,7 @@ func (c *Converging) outcomeOf(want *hawserv1.DesiredState, have plan.Observed) 
 			Wanted:  want.GetInterception().GetMode() == hawserv1.Interception_MODE_REDIRECT,
 			Passing: c.passing && plan.Passes(want, have),
 		},
-		Watched:      plan.Watched(want, have),
+		Watched: plan.Watched(want, have),
 	}
 	slot := plan.ActiveSlot(have)
 	if unit := have.Units[slot]; unit.Active {
