@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/hawser-io/hawser/api/v1alpha1"
 	"github.com/hawser-io/hawser/internal/manager/record"
 )
@@ -14,7 +16,13 @@ import (
 func (w *world) reaper(managers map[string]bool) chan<- struct{} {
 	wake := make(chan struct{}, 1)
 	leader := w.replica("leader")
-	list := func(context.Context) ([]v1alpha1.Machine, error) { return []v1alpha1.Machine{*w.object()}, nil }
+	list := func(ctx context.Context) ([]v1alpha1.Machine, error) {
+		var machine v1alpha1.Machine
+		if err := w.api.Get(ctx, w.machine, &machine); err != nil {
+			return nil, client.IgnoreNotFound(err)
+		}
+		return []v1alpha1.Machine{machine}, nil
+	}
 	w.start(record.NewReaper(leader, list, func(context.Context) (map[string]bool, error) { return managers, nil }, wake).Run)
 	return wake
 }
