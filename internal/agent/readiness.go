@@ -56,9 +56,9 @@ func (w *proxyWatch) run(ctx context.Context) error {
 
 // look asks once.
 func (w *proxyWatch) look(ctx context.Context) {
-	was := w.ready
+	was, told := w.ready, w.board.Facts().Proxy
 	w.ready = false
-	if slot := w.board.Facts().Proxy.Slot; slot != "" {
+	if slot := told.Slot; slot != "" {
 		err := askReady(ctx, &w.kept, w.readiness(slot))
 		if ctx.Err() != nil {
 			return
@@ -68,7 +68,8 @@ func (w *proxyWatch) look(ctx context.Context) {
 		w.ready = err == nil
 	}
 	switch {
-	case was && !w.ready:
+	case (was || told.Ready) && !w.ready:
+		// Whoever waited for it may have called it ready before this looked for the first time.
 		w.lost()
 	case !was && w.ready:
 		w.back()
