@@ -2,11 +2,9 @@ package record
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hawser-io/hawser/api/v1alpha1"
@@ -25,12 +23,23 @@ func (r *Recorder) remove(ctx context.Context, machine facts.Machine) error {
 	r.mu.Lock()
 	delete(r.entries, machine.NamespacedName)
 	r.mu.Unlock()
-	if err := errors.Join(r.removeEntry(ctx, machine.NamespacedName, machine.UID), r.Tokens.Revoke(ctx, machine.NamespacedName)); err != nil {
+	if err := r.removeEntry(ctx, machine.NamespacedName, machine.UID); err != nil {
 		return err
 	}
-	object := &v1alpha1.Machine{ObjectMeta: meta.ObjectMeta{Namespace: machine.Namespace, Name: machine.Name}}
-	err := r.Writer.Delete(ctx, object, client.Preconditions{UID: &machine.UID})
-	// A conflict says that the name belongs to another machine by now.
+	var object v1alpha1.Machine
+	switch err := r.Live.Get(ctx, machine.NamespacedName, &object); {
+	case apierrors.IsNotFound(err):
+		return nil
+	case err != nil:
+		return fmt.Errorf("read machine %s: %w", machine.NamespacedName, err)
+	case object.UID != machine.UID:
+		// The name is another machine's by now, and so are the tokens.
+		return nil
+	}
+	if err := r.Tokens.Revoke(ctx, machine.NamespacedName); err != nil {
+		return err
+	}
+	err := r.Writer.Delete(ctx, &object, client.Preconditions{UID: &machine.UID})
 	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
 		return fmt.Errorf("delete machine %s: %w", machine.NamespacedName, err)
 	}

@@ -170,3 +170,21 @@ func TestDeletedMachineGoesWithoutItsHost(t *testing.T) {
 		})
 	}
 }
+
+// A name that is another machine's by now keeps its tokens and its object: only what was the former one's goes.
+func TestLostMachineWhoseNameIsAnothersLeavesThatAlone(t *testing.T) {
+	inWorld(t, func(w *world) {
+		recorder := w.replica("pod-0")
+		w.connect(recorder, "s1", asItIs).Close(false)
+		machine := w.object()
+		w.api.change(machine, func() { machine.UID = "m2" })
+		recorder.Look(w.machine)
+		w.pass(time.Minute)
+		if len(w.api.voided) > 0 || w.object().UID != "m2" {
+			t.Errorf("voided %q", w.api.voided)
+		}
+		if err := w.api.Get(context.Background(), w.machine, &clientnetworking.WorkloadEntry{}); !apierrors.IsNotFound(err) {
+			t.Errorf("the former one's entry: %v", err)
+		}
+	})
+}
