@@ -92,7 +92,7 @@ func New(options Options) *Recorder {
 	}
 	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](20*time.Millisecond, 10*time.Second)
 	r := &Recorder{
-		Options: options,
+		Options: freshly(options),
 		queue:   workqueue.NewTypedRateLimitingQueue(limiter),
 		seed:    maphash.MakeSeed(),
 		entries: map[types.NamespacedName]*Entry{},

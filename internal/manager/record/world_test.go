@@ -26,6 +26,7 @@ import (
 type world struct {
 	*testing.T
 	api     *fakeAPI
+	cache   *cache
 	facts   facts.Facts
 	changed chan struct{}
 	machine types.NamespacedName
@@ -39,6 +40,7 @@ func inWorld(t *testing.T, test func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{T: t, api: newFakeAPI(), changed: make(chan struct{}, 1), machine: types.NamespacedName{Namespace: "shop", Name: "ratings-vm-1"}}
+		w.cache = &cache{fakeAPI: w.api}
 		base, err := os.ReadFile("../desired/testdata/base.yaml")
 		if err != nil {
 			t.Fatal(err)
@@ -82,7 +84,7 @@ func (w *world) start(run func(context.Context) error) context.CancelFunc {
 // replica starts a recorder.
 func (w *world) replica(pod string) *record.Recorder {
 	r := record.New(record.Options{
-		Cached: w.api, Live: w.api, Writer: w.api, Status: fakeStatus{w.api}, Events: w.api, Tokens: w.api,
+		Cached: w.cache, Live: w.api, Writer: w.api, Status: fakeStatus{w.api}, Events: w.api, Tokens: w.api,
 		Facts: func() facts.Facts { return w.facts }, Changed: func(context.Context) <-chan struct{} { return w.changed },
 		Pod: pod, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
 	})
