@@ -95,8 +95,10 @@ func (c Converger) pass(ctx context.Context, want *hawserv1.DesiredState, result
 		result.Observed = have
 	}
 	if steps := plan.Pass(want, result.Observed); len(steps) > 0 {
-		result.Remaining = steps
-		if err := c.take(ctx, result); err != nil {
+		passing := Result{Remaining: steps}
+		err := c.take(ctx, &passing)
+		result.Taken = append(result.Taken, passing.Taken...)
+		if err != nil {
 			return err
 		}
 		have, err := c.Host.Observe(ctx, want)
