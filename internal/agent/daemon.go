@@ -71,7 +71,7 @@ func open(options Options) (*daemon, error) {
 	}
 	d.lookedProxy = sync.OnceFunc(func() { close(d.proxyLooked) })
 	d.lookedApplication = sync.OnceFunc(func() { close(d.applicationLooked) })
-	d.dialer = dial.New(d.enrollment.Manager, func() []string { return d.mailbox.gateways(d.enrollment.Manager) })
+	d.dialer = dial.New(d.enrollment.Manager, d.gateways)
 	if d.machine, err = options.Machine(Connect{Manager: d.enrollment.Manager, Dialer: d.dialer, Identity: options.Store.Identity}); err != nil {
 		return nil, err
 	}
@@ -88,6 +88,9 @@ func open(options Options) (*daemon, error) {
 	d.stream = subscribe.New(subscribe.NewManager(d.dialer, options.Store.Identity), d, d, d.connection, options.Log)
 	return d, nil
 }
+
+// gateways are the manager's further addresses as they are known now.
+func (d *daemon) gateways() []string { return d.mailbox.gateways(d.enrollment.Manager) }
 
 // State takes a state from the manager.
 func (d *daemon) State(state *hawserv1.DesiredState) {

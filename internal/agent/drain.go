@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
 	"github.com/hawser-io/hawser/internal/agent/report"
 )
 
@@ -18,9 +19,14 @@ const (
 	quietLook = 100 * time.Millisecond
 )
 
-// DrainLimit is the longest that Drain takes where the desired state gives drain for what callers have asked already.
-func DrainLimit(drain time.Duration) time.Duration {
-	return tellTimeout + hearPause + drain + time.Second
+// DrainLimit is the longest that Drain takes where this is the desired state, or where there is none.
+func DrainLimit(state *hawserv1.DesiredState) time.Duration {
+	return tellTimeout + hearPause + drainTime(state) + time.Second
+}
+
+// drainTime is what the state gives for what callers have asked already.
+func drainTime(state *hawserv1.DesiredState) time.Duration {
+	return time.Duration(state.GetUnit().GetDrainMilliseconds()) * time.Millisecond
 }
 
 // Drain takes the machine out of rotation, lets callers hear of it, and waits until they are served, for as long as the policy says. The machine

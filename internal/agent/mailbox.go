@@ -73,7 +73,7 @@ func (m *mailbox) held() (generation string, token *hawserv1.IstioToken) {
 func (m *mailbox) drainTime() time.Duration {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
-	return time.Duration(m.state.GetUnit().GetDrainMilliseconds()) * time.Millisecond
+	return drainTime(m.state)
 }
 
 // gateways are the further addresses of the manager, given as HOST:PORT, that the newest state knows.

@@ -58,8 +58,7 @@ func (d *daemon) farewell(ctx context.Context) {
 	defer cancel()
 	identity, err := d.options.Store.Identity()
 	if err == nil {
-		manager := leave.RealManager{Known: func() []string { return d.mailbox.gateways(d.enrollment.Manager) }}
-		err = manager.Leave(limited, identity)
+		err = leave.RealManager{Known: d.gateways}.Leave(limited, identity)
 	}
 	if err != nil {
 		d.options.Log.Warn("the manager could not be told that the host has left", "error", err)

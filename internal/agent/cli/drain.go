@@ -44,9 +44,9 @@ func (p *Program) drain(ctx context.Context, proxy bool) error {
 
 // drainLimit is how long draining may take by the state that is kept.
 func drainLimit(kept *store.Store) time.Duration {
-	var drain time.Duration
-	if state, err := kept.Desired(); err == nil {
-		drain = time.Duration(state.GetUnit().GetDrainMilliseconds()) * time.Millisecond
+	state, err := kept.Desired()
+	if err != nil {
+		state = nil
 	}
-	return agent.DrainLimit(drain)
+	return agent.DrainLimit(state)
 }

@@ -189,6 +189,10 @@ func TestCallsThatAreRefused(t *testing.T) {
 	if len(w.removed) != 0 {
 		t.Errorf("removed %v", w.removed)
 	}
+	// Leaving is the call that an expired certificate is good for, within the recovery window.
+	if _, err := w.join("vm-late", -time.Hour).Leave(w.context(), &hawserv1.LeaveRequest{}); err != nil || len(w.removed) != 1 {
+		t.Errorf("with an expired certificate: removed %v, %v", w.removed, err)
+	}
 }
 
 // A machine that was away while its Machine was deleted leaves when it comes back, as one does that was connected.

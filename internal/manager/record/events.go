@@ -23,18 +23,21 @@ func tell(events Events, before, after *v1alpha1.Machine) {
 			events.Eventf(after, nil, core.EventTypeWarning, "Not"+kind, "Record", "%s: %s", is.Reason, is.Message)
 		}
 	}
-	is := apimeta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionConfigCurrent)
-	was := apimeta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionConfigCurrent)
-	if is != nil && is.Status == meta.ConditionFalse && is.Reason != reasonApplying && (was == nil || was.Reason != is.Reason) {
-		events.Eventf(after, nil, core.EventTypeWarning, is.Reason, "Record", "%s", is.Message)
-	}
-	passing := apimeta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionIntercepting)
-	passed := apimeta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionIntercepting)
-	if passing != nil && passing.Reason == reasonPassing && (passed == nil || passed.Reason != reasonPassing) {
-		events.Eventf(after, nil, core.EventTypeWarning, passing.Reason, "Record", "%s", passing.Message)
-	}
+	tellReason(events, v1alpha1.ConditionConfigCurrent, before, after, func(is *meta.Condition) bool {
+		return is.Status == meta.ConditionFalse && is.Reason != reasonApplying
+	})
+	tellReason(events, v1alpha1.ConditionIntercepting, before, after, func(is *meta.Condition) bool { return is.Reason == reasonPassing })
 	for _, kind := range warnings() {
 		tellWarning(events, kind, before, after)
+	}
+}
+
+// tellReason makes an Event of a condition's new reason, if that is worth one.
+func tellReason(events Events, condition string, before, after *v1alpha1.Machine, worth func(*meta.Condition) bool) {
+	is := apimeta.FindStatusCondition(after.Status.Conditions, condition)
+	was := apimeta.FindStatusCondition(before.Status.Conditions, condition)
+	if is != nil && worth(is) && (was == nil || was.Reason != is.Reason) {
+		events.Eventf(after, nil, core.EventTypeWarning, is.Reason, "Record", "%s", is.Message)
 	}
 }
 

@@ -126,7 +126,7 @@ func (s *Supervisor) keep(ctx context.Context, entry *supervised, log io.Writer)
 		started := time.Now()
 		run, held := entry.begin(ctx)
 		if held != nil {
-			entry.set(func(status *ComponentStatus) { status.State, status.PID = Stopped, 0 })
+			entry.setStopped()
 			select {
 			case <-held:
 				continue
@@ -137,7 +137,7 @@ func (s *Supervisor) keep(ctx context.Context, entry *supervised, log io.Writer)
 		err := s.runOnce(run, entry, log)
 		entry.endRun()
 		if ctx.Err() != nil {
-			entry.set(func(status *ComponentStatus) { status.State, status.PID = Stopped, 0 })
+			entry.setStopped()
 			return
 		}
 		if entry.isHeld() {
@@ -228,6 +228,10 @@ func (e *supervised) set(change func(*ComponentStatus)) {
 	if e.status.State != before {
 		e.status.Since = time.Now()
 	}
+}
+
+func (e *supervised) setStopped() {
+	e.set(func(status *ComponentStatus) { status.State, status.PID = Stopped, 0 })
 }
 
 func (e *supervised) setReady() {

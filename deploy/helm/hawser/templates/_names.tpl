@@ -21,3 +21,10 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- define "hawser.gatewaySelector" -}}
 {{- range $key, $value := .Values.gateway.selector }}{{ $key }}={{ $value }},{{ end -}}
 {{- end }}
+
+{{- /* What the Job of release.yaml has to have before it. */ -}}
+{{- define "hawser.releaseHook" -}}
+helm.sh/hook: post-delete
+helm.sh/hook-weight: "-1"
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end }}
