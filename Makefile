@@ -51,8 +51,12 @@ lab-machines: prerequisites-lab ## Tests of the lab's machines and networks on t
 e2e: prerequisites-lab build packages ## End-to-end scenarios in the lab (root)
 	@scripts/e2e
 
+.PHONY: soak
+soak: prerequisites-lab build packages ## The scenarios whose faults are shortened in `make test`, in full: an hour (root)
+	@HAWSER_SOAK=yes TIMEOUT=3h scripts/e2e -run 'TestScenarios/(54|59|95)'
+
 .PHONY: bench
-bench: prerequisites-lab build packages ## Figures, one JSON line each: make bench NAME=join (or memory, fanout)
+bench: prerequisites-lab build packages ## Figures, one JSON line each: make bench NAME=join (or memory, upkeep, fanout)
 	@scripts/demo --quiet >&2
 	@go run ./test/bench $(NAME)
 

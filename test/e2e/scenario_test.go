@@ -10,26 +10,66 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sync/errgroup"
 )
 
-// TestScenarios runs every script of testdata, one after the other: they share the machines of one lab.
+// sideBySide bounds how many scenarios run at a time: they wait most of the time, and a lab has few processors.
+const sideBySide = 5
+
+// TestScenarios runs every script of testdata in the order of their numbers, as they share the machines of one lab. Those that have the same
+// number do not disturb each other, and run side by side.
 func TestScenarios(t *testing.T) {
 	environment := labEnvironment(t)
 	scripts, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(scripts) == 0 {
 		t.Fatalf("no scenarios in testdata: %v", err)
 	}
-	for _, script := range scripts {
-		t.Run(strings.TrimSuffix(filepath.Base(script), ".txtar"), func(t *testing.T) {
-			testscript.RunT(sequential{t}, testscript.Params{
-				Files:               []string{script},
-				Setup:               func(env *testscript.Env) error { env.Vars = append(env.Vars, environment...); return nil },
-				Cmds:                verbs(),
-				RequireExplicitExec: true,
-				RequireUniqueNames:  true,
+	for _, group := range byNumber(scripts) {
+		var running errgroup.Group
+		running.SetLimit(sideBySide)
+		for _, script := range group {
+			running.Go(func() error {
+				t.Run(strings.TrimSuffix(filepath.Base(script), ".txtar"), func(t *testing.T) {
+					testscript.RunT(reporting{t}, testscript.Params{
+						Files:               []string{script},
+						Setup: func(env *testscript.Env) error {
+							env.Vars = append(append(env.Vars, environment...), durations(os.Getenv("HAWSER_SOAK") != "")...)
+							return nil
+						},
+						Cmds:                verbs(),
+						RequireExplicitExec: true,
+						RequireUniqueNames:  true,
+					})
+				})
+				return nil
 			})
-		})
+		}
+		// What fails is told by its test.
+		_ = running.Wait()
 	}
+}
+
+// durations are how long faults last, as scenarios name them: shortened, or in full for a soak.
+func durations(full bool) []string {
+	if full {
+		return []string{"MANAGERS_AWAY=10m", "ISTIOD_AWAY=10m", "LINK_CUT=60s", "LINK_FLAPS=60", "API_SERVER_AWAY=10m"}
+	}
+	return []string{"MANAGERS_AWAY=20s", "ISTIOD_AWAY=15s", "LINK_CUT=5s", "LINK_FLAPS=20", "API_SERVER_AWAY=30s"}
+}
+
+// byNumber groups sorted paths NUMBER-NAME.txtar by their number.
+func byNumber(scripts []string) [][]string {
+	var groups [][]string
+	last := ""
+	for _, script := range scripts {
+		number, _, _ := strings.Cut(filepath.Base(script), "-")
+		if number != last {
+			groups = append(groups, nil)
+		}
+		groups[len(groups)-1] = append(groups[len(groups)-1], script)
+		last = number
+	}
+	return groups
 }
 
 // labEnvironment returns what a user's shell would have: the cluster's kubeconfig and the commands on the PATH.
@@ -54,11 +94,11 @@ func labEnvironment(t *testing.T) []string {
 	}
 }
 
-// sequential is a testing.T for testscript that runs scripts one by one, and shows of what went well only the headings.
-type sequential struct{ *testing.T }
+// reporting is a testing.T for testscript, which does not decide what runs side by side and shows of what went well only the headings.
+type reporting struct{ *testing.T }
 
-func (s sequential) Parallel()     {}
-func (s sequential) Verbose() bool { return false }
-func (s sequential) Run(name string, f func(testscript.T)) {
-	s.T.Run(name, func(t *testing.T) { f(sequential{t}) })
+func (r reporting) Parallel()     {}
+func (r reporting) Verbose() bool { return false }
+func (r reporting) Run(name string, f func(testscript.T)) {
+	r.T.Run(name, func(t *testing.T) { f(reporting{t}) })
 }
