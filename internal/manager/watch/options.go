@@ -18,7 +18,7 @@ type Options struct {
 	// GatewaySelector selects the Services of the mesh-expansion gateways by labels, in any namespace,
 	// "istio=eastwestgateway" by default.
 	GatewaySelector string
-	// Resolver of gateway host names, net.DefaultResolver by default; asked again every ResolveEvery, 30 s by default.
+	// Resolver of gateway host names, net.DefaultResolver by default; asked again every ResolveEvery, 2 s by default.
 	Resolver     Resolver
 	ResolveEvery time.Duration
 	// Proxies pulls images. Required.
@@ -51,7 +51,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.IstioNamespace, "istio-system")
 	setDefault(&o.ClusterDomain, "cluster.local")
 	setDefault(&o.GatewaySelector, "istio=eastwestgateway")
-	setDefault(&o.ResolveEvery, 30*time.Second)
+	setDefault(&o.ResolveEvery, 2*time.Second)
 	setDefault(&o.Settle, 20*time.Millisecond)
 	setDefault(&o.Retain, 10*time.Minute)
 	setDefault(&o.Logger, slog.Default())
