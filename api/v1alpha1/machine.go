@@ -93,6 +93,9 @@ type MachineStatus struct {
 
 	// +optional
 	AgentVersion string `json:"agentVersion,omitempty"`
+	// Hostname is what the host was called when its agent connected. A machine keeps the name that it joined by.
+	// +optional
+	Hostname string `json:"hostname,omitempty"`
 	// +optional
 	OperatingSystem string `json:"operatingSystem,omitempty"`
 	// +optional

@@ -45,7 +45,7 @@ type MachinePolicySpec struct {
 	// Proxy limits what the proxy may use.
 	// +optional
 	Proxy *ProxyLimits `json:"proxy,omitempty"`
-	// Identity sets the life of the agent's certificates.
+	// Identity sets the life of the agent's certificates and of the proxy's tokens.
 	// +optional
 	Identity *Identity `json:"identity,omitempty"`
 	// Address says which of the host's addresses callers use.
@@ -138,7 +138,7 @@ type ProxyLimits struct {
 	Restart string `json:"restart,omitempty"`
 }
 
-// Identity sets the life of the agent's certificates.
+// Identity sets the life of the agent's certificates and of the proxy's tokens.
 type Identity struct {
 	// CertificateLifetime of the agent's client certificate, 24 h by default; renewed at half of it.
 	// +optional
@@ -149,6 +149,11 @@ type Identity struct {
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('87600h')",message="the recovery window lasts from 0s to 87600h"
 	RecoveryWindow *metav1.Duration `json:"recoveryWindow,omitempty"`
+	// IstioTokenLifetime of the token that the proxy shows to istiod, 24 h by default; refreshed at half of it. The API server may grant
+	// less. A change holds for the tokens that are fetched after it.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('10m') && duration(self) <= duration('8760h')",message="an Istio token lasts from 10m to 8760h"
+	IstioTokenLifetime *metav1.Duration `json:"istioTokenLifetime,omitempty"`
 }
 
 // Address chooses among a host's addresses.

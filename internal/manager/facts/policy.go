@@ -29,6 +29,8 @@ type Policy struct {
 	// CertificateLifetime of the agent's client certificate, and RecoveryWindow after its end.
 	CertificateLifetime time.Duration
 	RecoveryWindow      time.Duration
+	// IstioTokenLifetime is asked of the API server.
+	IstioTokenLifetime time.Duration
 	// AddressCIDR selects the address that callers use, empty: the default route's.
 	AddressCIDR string
 	// Notices tell which values of which policies lost to another policy's.
@@ -40,7 +42,7 @@ type Policy struct {
 func (f Facts) PolicyOf(namespace, group string) Policy {
 	merged := Policy{}
 	m := merger{namespace: namespace}
-	var external, mode, failure, dns, memory, files, drain, restart, lifetime, window, cidr scalar
+	var external, mode, failure, dns, memory, files, drain, restart, lifetime, window, token, cidr scalar
 	for _, p := range f.Policies[namespace] {
 		if len(p.Spec.Groups) > 0 && !slices.Contains(p.Spec.Groups, group) {
 			continue
@@ -82,6 +84,9 @@ func (f Facts) PolicyOf(namespace, group string) Policy {
 			if i.RecoveryWindow != nil {
 				m.take(&window, p.Name, "identity.recoveryWindow", i.RecoveryWindow.Duration)
 			}
+			if i.IstioTokenLifetime != nil {
+				m.take(&token, p.Name, "identity.istioTokenLifetime", i.IstioTokenLifetime.Duration)
+			}
 		}
 		if a := spec.Address; a != nil {
 			m.take(&cidr, p.Name, "address.cidr", a.CIDR)
@@ -102,6 +107,7 @@ func (f Facts) PolicyOf(namespace, group string) Policy {
 	merged.RestartManually = or(restart, "Automatic") == "Manual"
 	merged.CertificateLifetime = or(lifetime, 24*time.Hour)
 	merged.RecoveryWindow = or(window, 30*24*time.Hour)
+	merged.IstioTokenLifetime = or(token, 24*time.Hour)
 	merged.AddressCIDR = or(cidr, "")
 	merged.Notices = m.notices
 	return merged

@@ -41,9 +41,10 @@ func NewMinter(client v1.CoreV1Interface, machines Machines) *Minter {
 // SecretName is the name of the Secret that a machine's tokens are bound to.
 func SecretName(machine string) string { return "hawser-machine-" + machine }
 
-// Mint returns a fresh token of the ServiceAccount for the machine. It creates the machine's Secret if there is none; that is owned
+// Mint returns a fresh token of the ServiceAccount for the machine. A life of less than 10 minutes is refused, and the API server may grant a
+// shorter one than is asked for (--service-account-max-token-expiration). It creates the machine's Secret if there is none; that is owned
 // by the Machine, so it goes with it. A missing ServiceAccount is told by an error that names it.
-func (m *Minter) Mint(ctx context.Context, machine facts.Machine, serviceAccount string) (*hawserv1.IstioToken, error) {
+func (m *Minter) Mint(ctx context.Context, machine facts.Machine, serviceAccount string, life time.Duration) (*hawserv1.IstioToken, error) {
 	secret, err := m.ensureSecret(ctx, machine)
 	if err != nil {
 		return nil, err
@@ -51,7 +52,7 @@ func (m *Minter) Mint(ctx context.Context, machine facts.Machine, serviceAccount
 	if err := m.current(ctx, machine); err != nil {
 		return nil, err
 	}
-	seconds := int64(Lifetime / time.Second)
+	seconds := int64(life / time.Second)
 	request := &authentication.TokenRequest{Spec: authentication.TokenRequestSpec{
 		Audiences:         []string{Audience},
 		ExpirationSeconds: &seconds,

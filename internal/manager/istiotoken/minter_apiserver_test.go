@@ -27,11 +27,11 @@ func TestMinter(t *testing.T) {
 	vm := machine("vm-1", "11111111-0000-4000-8000-000000000001")
 	now := having(vm, machine("vm-2", "u"))
 	minter := istiotoken.NewMinter(client.CoreV1(), now)
-	token, err := minter.Mint(t.Context(), vm, "ratings")
+	token, err := minter.Mint(t.Context(), vm, "ratings", 24*time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := minter.Mint(t.Context(), vm, "ratings")
+	again, err := minter.Mint(t.Context(), vm, "ratings", 24*time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func TestMinter(t *testing.T) {
 		}
 	})
 	t.Run("service_account_missing", func(t *testing.T) {
-		_, err := minter.Mint(t.Context(), vm, "nobody")
+		_, err := minter.Mint(t.Context(), vm, "nobody", 24*time.Hour)
 		if err == nil || !strings.Contains(err.Error(), "ServiceAccount default/nobody, which does not exist: create it") {
 			t.Errorf("got %v", err)
 		}
@@ -68,7 +68,7 @@ func TestMinter(t *testing.T) {
 	t.Run("machine_joined_anew_voids_the_earlier_ones_tokens", func(t *testing.T) {
 		anew := machine("vm-1", "22222222-0000-4000-8000-000000000002")
 		now.known[anew.String()] = anew
-		fresh, err := minter.Mint(t.Context(), anew, "ratings")
+		fresh, err := minter.Mint(t.Context(), anew, "ratings", 24*time.Hour)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -92,7 +92,7 @@ func TestMinter(t *testing.T) {
 		if _, err := client.CoreV1().Secrets("default").Create(t.Context(), foreign, metav1.CreateOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		_, err := minter.Mint(t.Context(), machine("vm-2", "u"), "ratings")
+		_, err := minter.Mint(t.Context(), machine("vm-2", "u"), "ratings", 24*time.Hour)
 		if err == nil || !strings.Contains(err.Error(), "is not Hawser's: rename or delete it") {
 			t.Errorf("got %v", err)
 		}

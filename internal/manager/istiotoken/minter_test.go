@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	core "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -77,7 +78,7 @@ func TestNoTokenForWhoMustNotHaveOne(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			client := fake.NewClientset()
-			token, err := istiotoken.NewMinter(client.CoreV1(), c.now).Mint(t.Context(), vm, "ratings")
+			token, err := istiotoken.NewMinter(client.CoreV1(), c.now).Mint(t.Context(), vm, "ratings", 24*time.Hour)
 			if token != nil || err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, %v", token, err)
 			}

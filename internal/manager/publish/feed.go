@@ -39,7 +39,7 @@ type feed struct {
 	template atomic.Pointer[template]
 	// generation that the machine has, or was sent last.
 	generation string
-	// expiry and life of its token; life is 0 if it got the token from an earlier stream.
+	// expiry and life of its token; life is 0 until it is looked at, and that of a fresh one if it got the token from an earlier stream.
 	expiry time.Time
 	life   time.Duration
 	// account that the token is of, empty if there is none.
@@ -87,6 +87,9 @@ func (f *feed) bring(stream sender) (time.Duration, error) {
 			return 0, err
 		}
 		state = nil
+	}
+	if f.life == 0 {
+		f.life = f.tokenLife(machine)
 	}
 	if token == nil && istiotoken.Due(f.service.Now(), f.expiry, f.life) {
 		token = f.mint(stream.Context(), group, machine)
@@ -190,7 +193,8 @@ func (f *feed) mint(ctx context.Context, group facts.Group, machine facts.Machin
 	defer f.service.minting.Add(-1)
 	ctx, cancel := context.WithTimeout(ctx, mintPatience)
 	defer cancel()
-	token, err := f.service.Tokens.Mint(ctx, machine, account)
+	life := f.tokenLife(machine)
+	token, err := f.service.Tokens.Mint(ctx, machine, account, life)
 	if err != nil {
 		f.retry = min(max(2*f.retry, firstRetry), lastRetry)
 		f.notBefore = now.Add(f.retry)
@@ -198,9 +202,14 @@ func (f *feed) mint(ctx context.Context, group facts.Group, machine facts.Machin
 		return nil
 	}
 	f.expiry = time.Unix(token.GetExpiry(), 0)
-	f.life, f.account, f.retry, f.notBefore = f.expiry.Sub(now), account, 0, time.Time{}
+	f.life, f.account, f.retry, f.notBefore = min(f.expiry.Sub(now), life), account, 0, time.Time{}
 	f.service.Meter.Token()
 	return token
+}
+
+// tokenLife is how long a token of the machine is to last.
+func (f *feed) tokenLife(machine facts.Machine) time.Duration {
+	return f.service.Facts().PolicyOf(machine.Namespace, machine.Group).IstioTokenLifetime
 }
 
 // refreshIn is when the token is due, or minting may be tried again.
@@ -209,11 +218,7 @@ func (f *feed) refreshIn() time.Duration {
 	if !f.notBefore.IsZero() && now.Before(f.notBefore) {
 		return f.notBefore.Sub(now)
 	}
-	life := f.life
-	if life <= 0 {
-		life = istiotoken.Lifetime
-	}
-	if due := f.expiry.Add(-life / 2).Sub(now); due > 0 {
+	if due := f.expiry.Add(-f.life / 2).Sub(now); due > 0 {
 		return due + time.Second
 	}
 	// There is no group to mint one for.

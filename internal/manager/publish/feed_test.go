@@ -65,7 +65,7 @@ func (k *tokens) account(name string) {
 	}}
 }
 
-func (k *tokens) Mint(context.Context, facts.Machine, string) (*hawserv1.IstioToken, error) {
+func (k *tokens) Mint(context.Context, facts.Machine, string, time.Duration) (*hawserv1.IstioToken, error) {
 	if k.err != nil {
 		return nil, k.err
 	}

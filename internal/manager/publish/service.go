@@ -30,7 +30,7 @@ type Callers interface {
 
 // Tokens mints Istio tokens; *istiotoken.Minter is one.
 type Tokens interface {
-	Mint(ctx context.Context, machine facts.Machine, serviceAccount string) (*hawserv1.IstioToken, error)
+	Mint(ctx context.Context, machine facts.Machine, serviceAccount string, life time.Duration) (*hawserv1.IstioToken, error)
 }
 
 // File is the zstd form of a proxy's file; *bundle.Artifact is one.

@@ -162,7 +162,7 @@ func (w *world) Machine(_ context.Context, key types.NamespacedName) (facts.Mach
 	return facts.Machine{}, apierrors.NewNotFound(schema.GroupResource{Resource: "machines"}, key.Name)
 }
 
-func (w *world) Mint(_ context.Context, machine facts.Machine, account string) (*hawserv1.IstioToken, error) {
+func (w *world) Mint(_ context.Context, machine facts.Machine, account string, _ time.Duration) (*hawserv1.IstioToken, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.mintErr != nil {

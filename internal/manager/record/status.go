@@ -57,6 +57,7 @@ func (c circumstances) status(machine *v1alpha1.Machine) v1alpha1.MachineStatus 
 	s.Addresses = addresses[:min(len(addresses), maxAddresses)]
 	s.WorkloadEntry = machine.Name
 	s.AgentVersion, s.Architecture = short(host.GetAgentVersion()), short(host.GetArchitecture())
+	s.Hostname = short(host.GetHostname())
 	s.OperatingSystem, s.KernelVersion = short(host.GetOperatingSystem()), short(host.GetKernelVersion())
 	s.Connection = &v1alpha1.MachineConnection{Manager: c.pod, Session: c.ID, Since: second(c.Since), BootID: short(host.GetBootId())}
 	s.AppliedGeneration = short(report.GetAppliedGeneration())
