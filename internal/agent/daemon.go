@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -180,6 +181,8 @@ func (d *daemon) Hello(ctx context.Context) *hawserv1.Hello {
 	if err != nil {
 		d.options.Log.Warn("could not observe the host in full", "error", err)
 	}
+	// Its condition says that what is told of the name follows with the agent's next start.
+	host.Hostname = cmp.Or(d.board.Facts().Hostname.Known, host.GetHostname())
 	generation, token := d.mailbox.held()
 	return &hawserv1.Hello{
 		Host: host, Generation: generation, TokenExpiry: token.GetExpiry(), ServiceAccount: claimsOf(token.GetToken()).account(), Report: d.board.Report(),

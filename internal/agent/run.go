@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hawser-io/hawser/internal/agent/address"
+	"github.com/hawser-io/hawser/internal/agent/hostfacts"
 	"github.com/hawser-io/hawser/internal/agent/local"
 	"github.com/hawser-io/hawser/internal/agent/metrics"
 	"github.com/hawser-io/hawser/internal/agent/notify"
@@ -76,6 +77,7 @@ func (d *daemon) start(ctx context.Context, group *errgroup.Group, listener *net
 			own := addresses{list: address.NewLister(d.enrollment.Manager).List, watch: address.Watch}
 			return watchAddresses(ctx, own, d.board, d.mailbox.wake, o.Log)
 		},
+		"hostname":    func() error { return watchHostname(ctx, hostfacts.Hostname, hostfacts.WatchHostname, d.board) },
 		"certificate": func() error { return watchProxyCertificate(ctx, d.board, o.ProxyCertificate) },
 		"renewal":     func() error { return d.renewer.Run(ctx) },
 		"socket":      func() error { return local.NewServer(d, o.Log).Serve(ctx, listener) },

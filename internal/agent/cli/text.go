@@ -20,7 +20,11 @@ func writeRow(out *strings.Builder, r row, coloured bool) {
 		sign = r.mark.colour() + sign + "\x1b[0m"
 	}
 	lines := wrap(r.text, width-indent)
-	fmt.Fprintf(out, "  %s %-*s%s\n", sign, indent-4, r.name, lines[0])
+	// The one name that is longer takes the first line for itself.
+	if len(r.name) >= indent-4 {
+		lines = append([]string{""}, lines...)
+	}
+	fmt.Fprintln(out, strings.TrimRight(fmt.Sprintf("  %s %-*s%s", sign, indent-4, r.name, lines[0]), " "))
 	for _, line := range lines[1:] {
 		fmt.Fprintf(out, "%*s%s\n", indent, "", line)
 	}

@@ -36,7 +36,7 @@ func truth(kind string, is bool, reasonTrue, reasonFalse, message string) verdic
 func judge(f Facts, now time.Time) []verdict {
 	return []verdict{
 		configCurrent(f.Configuration), proxyReady(f.Proxy), identityValid(f.Certificates, now), intercepting(f.Interception),
-		restartRequired(f.Proxy), drifted(f.Drift, now),
+		restartRequired(f.Proxy, f.Hostname), drifted(f.Drift, now),
 	}
 }
 
@@ -65,9 +65,14 @@ func proxyReady(p Proxy) verdict {
 	return truth(ProxyReady, p.Ready, "Ready", "NotReady", orElse(p.Message, "the proxy has not become ready yet"))
 }
 
-func restartRequired(p Proxy) verdict {
-	if len(p.Outdated) == 0 {
+func restartRequired(p Proxy, h Hostname) verdict {
+	switch {
+	case len(p.Outdated) == 0 && h.Now == h.Known:
 		return verdict{RestartRequired, "False", "UpToDate", ""}
+	case len(p.Outdated) == 0:
+		return verdict{RestartRequired, "True", "HostnameChanged", fmt.Sprintf(
+			"the host is called %s now, and was %s when the agent started: the machine keeps its name and its identity in the mesh; `systemctl restart hawser-agent` "+
+				"has the manager know the host by its new name", h.Now, h.Known)}
 	}
 	reason := "SettingsChanged"
 	if slices.Contains(p.Outdated, "version") {

@@ -17,10 +17,18 @@ type Facts struct {
 	// Address that the machine is reached by, and all of its addresses.
 	Address   string   `json:"address"`
 	Addresses []string `json:"addresses"`
+	// Hostname is what the host is called.
+	Hostname Hostname `json:"hostname"`
 	// Draining is set when the machine is about to stop, reboot or leave.
 	Draining bool `json:"draining"`
 	// Notices are the manager's remarks on the desired state.
 	Notices []Notice `json:"notices,omitempty"`
+}
+
+// Hostname is the host's name when the agent started, which the manager knows, and now. It names no machine: that has the name that it joined by.
+type Hostname struct {
+	Known string `json:"known,omitempty"`
+	Now   string `json:"now,omitempty"`
 }
 
 // Connection is the stream to the manager.

@@ -50,6 +50,10 @@ func TestJudgement(t *testing.T) {
 		{"token-expired-beside-a-certificate", func(f *Facts) { f.Certificates.IstioToken.NotAfter = now }, ""},
 		{"restart-due", func(f *Facts) { f.Proxy.Outdated = []string{"environment", "unit settings"} }, "RestartRequired=True/SettingsChanged"},
 		{"version-staged", func(f *Facts) { f.Proxy.Outdated = []string{"version"} }, "RestartRequired=True/VersionChanged"},
+		{"host-renamed", func(f *Facts) { f.Hostname = Hostname{Known: "db-1", Now: "db-2"} }, "RestartRequired=True/HostnameChanged"},
+		{"host-renamed-while-settings-wait", func(f *Facts) {
+			f.Hostname, f.Proxy.Outdated = Hostname{Known: "db-1", Now: "db-2"}, []string{"environment"}
+		}, "RestartRequired=True/SettingsChanged"},
 		{"repaired", func(f *Facts) { f.Drift = Drift{}.Repair("/etc/hosts", now) }, "Drifted=True/Repaired"},
 		{"contested", func(f *Facts) { f.Drift.Contested = []Contested{{Thing: "/etc/hosts", Until: now.Add(1)}} }, "Drifted=True/Contested"},
 		{"contested-until-now", func(f *Facts) { f.Drift.Contested = []Contested{{Thing: "/etc/hosts", Until: now}} }, ""},

@@ -67,6 +67,9 @@ func (d Machine) identity(p *page) {
 func (d Machine) host(p *page) {
 	s := d.Machine.Status
 	p.section("Host")
+	if !strings.EqualFold(s.Hostname, d.Machine.Name) {
+		p.field("Name", s.Hostname)
+	}
 	p.field("System", joined(", ", s.OperatingSystem, s.Architecture))
 	p.field("Kernel", s.KernelVersion)
 	p.field("Machine ID", d.Machine.Spec.MachineID)

@@ -32,7 +32,7 @@ func joined3Hours() *v1alpha1.Machine {
 		Spec:       v1alpha1.MachineSpec{Group: "ratings", KeyFingerprint: strings.Repeat("5f", 32), MachineID: "0f343b0931126a20f133d67c2b018a3b"},
 		Status: v1alpha1.MachineStatus{
 			Address: "172.31.0.11", Addresses: []string{"172.31.0.11", "10.0.0.7", "fd00:1234:5678:9abc:def0:1234:5678:9abc", "fd00:1234:5678:9abc:def0:1234:5678:9abd"},
-			WorkloadEntry: "ratings-vm-1", Revision: "default",
+			WorkloadEntry: "ratings-vm-1", Revision: "default", Hostname: "Ratings-VM-1",
 			DesiredGeneration: strings.Repeat("c4", 32), AppliedGeneration: strings.Repeat("c4", 32),
 			Proxy:        &v1alpha1.MachineProxy{Version: "1.31.0", ImageDigest: "sha256:" + strings.Repeat("ab", 32), Slot: "a", Ready: true},
 			Connection:   &v1alpha1.MachineConnection{Manager: "hawser-manager-5d9c7b7d4-x2x7p", Session: "s", Since: before(20 * time.Minute)},
@@ -57,6 +57,7 @@ func entry() *unstructured.Unstructured {
 
 func TestDescribe(t *testing.T) {
 	sick := joined3Hours()
+	sick.Status.Hostname = "renamed.example.org"
 	sick.Status.AppliedGeneration = strings.Repeat("0d", 32)
 	sick.Status.ProxyCertificateExpiry = at(-2 * time.Minute)
 	sick.Status.Conditions = []metav1.Condition{
