@@ -31,12 +31,18 @@ func (c Config) istiodValues() values {
 		"env": values{
 			"PILOT_ENABLE_METADATA_EXCHANGE": "false",
 			"PILOT_ENABLE_ALPN_FILTER":       "false",
+			// Without it there is no way to another root but an end of all trust in between.
+			"ISTIO_MULTIROOT_MESH": "true",
 		},
 		"resources": values{"requests": values{"cpu": "50m", "memory": "128Mi"}},
 		"meshConfig": values{
 			"outboundTrafficPolicy": values{"mode": "ALLOW_ANY"},
 			"accessLogFile":         "",
-			"defaultConfig":         values{"meshId": MeshID},
+			"defaultConfig": values{
+				"meshId": MeshID,
+				// Proxies hear of roots by their stream, and need no restart.
+				"proxyMetadata": values{"PROXY_CONFIG_XDS_AGENT": "true"},
+			},
 		},
 		"global": values{
 			"hub":          c.Hub,

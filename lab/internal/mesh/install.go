@@ -27,6 +27,9 @@ func Install(ctx context.Context, config Config, client *cluster.Client) error {
 	if err := config.install(ctx, client, base); err != nil {
 		return err
 	}
+	if err := NewRoots(client.Kubernetes).Ensure(ctx); err != nil {
+		return fmt.Errorf("make the mesh's root certificate: %w", err)
+	}
 	istiod := release{name: "istiod", chart: "istio-control/istio-discovery", values: config.istiodValues()}
 	if err := config.install(ctx, client, istiod); err != nil {
 		return err

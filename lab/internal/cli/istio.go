@@ -1,0 +1,44 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hawser-io/hawser/lab/internal/mesh"
+	"github.com/hawser-io/hawser/lab/internal/sandbox"
+)
+
+func (a *app) istioCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "istio", Short: "Change the mesh itself"}
+	root := &cobra.Command{Use: "root", Short: "Rotate the mesh's root certificate: add, use, drop, each when all proxies have taken the step before"}
+	for _, step := range []struct{ verb, short string }{
+		{"add", "Add a root that all trust and that does not sign yet"},
+		{"use", "Have istiod sign by the root that was added"},
+		{"drop", "End the trust in the former root"},
+	} {
+		root.AddCommand(&cobra.Command{
+			Use: step.verb, Short: step.short, Args: cobra.NoArgs,
+			RunE: func(cmd *cobra.Command, _ []string) error {
+				return a.client.Call(cmd.Context(), "POST", "/v1/istio/root/"+step.verb, nil)
+			},
+		})
+	}
+	cmd.AddCommand(root)
+	return cmd
+}
+
+// changeRoot takes a step of a rotation.
+func (l *lab) changeRoot(r *http.Request) (any, error) {
+	if l.balancer.Load() == nil {
+		return nil, errors.New("the mesh has no roots yet: the cluster is still starting")
+	}
+	roots := mesh.NewRoots(l.client.Kubernetes)
+	step := map[string]func(context.Context) error{"add": roots.Add, "use": roots.Use, "drop": roots.Drop}[r.PathValue("step")]
+	if step == nil {
+		return nil, &sandbox.RequestError{Message: "a root is added, used or dropped"}
+	}
+	return struct{}{}, step(r.Context())
+}
