@@ -14,10 +14,13 @@ import (
 const gatewayName = "gateway.lab.internal"
 
 func (a *app) gatewayCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "gateway", Short: "Show or move the address of the mesh's gateway"}
+	cmd := &cobra.Command{Use: "gateway", Short: "Show and change the addresses of the mesh's gateway"}
 	cmd.AddCommand(
 		a.gatewayAddressCommand(),
 		a.gatewayMoveCommand(),
+		a.gatewayAddCommand(),
+		a.gatewaySilenceCommand(),
+		a.gatewayPublishCommand(),
 	)
 	return cmd
 }
@@ -59,6 +62,37 @@ func (a *app) gatewayMoveCommand() *cobra.Command {
 	}
 	cmd.Flags().DurationVar(&overlap, "overlap", 0, "how long the old address serves beside the new one")
 	return cmd
+}
+
+func (a *app) gatewayAddCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "add", Short: "Give the gateway one more address and print it", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var addr netip.Addr
+			if err := a.client.Call(cmd.Context(), "POST", "/v1/gateway/add", &addr); err != nil {
+				return err
+			}
+			return a.printAddresses([]netip.Addr{addr})
+		},
+	}
+}
+
+func (a *app) gatewaySilenceCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "silence ADDRESS", Short: "Have an address of the gateway answer no more, and nobody told; the next move ends it", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.client.Call(cmd.Context(), "POST", "/v1/gateway/silence/"+url.PathEscape(args[0]), nil)
+		},
+	}
+}
+
+func (a *app) gatewayPublishCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "publish name|addresses", Short: "Have the gateway's Service say its name, as on some clouds, or its addresses", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.client.Call(cmd.Context(), "POST", "/v1/gateway/publish/"+url.PathEscape(args[0]), nil)
+		},
+	}
 }
 
 func (a *app) printAddresses(addrs []netip.Addr) error {

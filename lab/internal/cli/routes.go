@@ -2,13 +2,11 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/netip"
 	"time"
 
 	"github.com/hawser-io/hawser/lab/internal/machine"
-	"github.com/hawser-io/hawser/lab/internal/mesh"
 	"github.com/hawser-io/hawser/lab/internal/sandbox"
 )
 
@@ -30,6 +28,10 @@ func (l *lab) routes() {
 	l.server.Handle("GET /v1/status", func(r *http.Request) (any, error) { return l.report(r.Context()), nil })
 	l.server.Handle("GET /v1/gateway", func(r *http.Request) (any, error) { return l.gateway(r.Context()) })
 	l.server.Handle("POST /v1/gateway/move", l.moveGateway)
+	l.server.Handle("POST /v1/gateway/add", l.addGateway)
+	l.server.Handle("POST /v1/gateway/silence/{address}", l.silenceGateway)
+	l.server.Handle("POST /v1/gateway/publish/{how}", l.publishGateway)
+	l.server.Handle("POST /v1/istio/root/{step}", l.changeRoot)
 	l.server.Handle("POST /v1/components/{name}/stop", func(r *http.Request) (any, error) {
 		return struct{}{}, l.supervisor.Hold(r.Context(), r.PathValue("name"))
 	})
@@ -48,24 +50,4 @@ func (l *lab) report(ctx context.Context) report {
 	return report{
 		Phase: phase, Reason: reason, Steps: steps, Components: l.supervisor.Status(), Machines: machines, Gateway: gateway,
 	}
-}
-
-func (l *lab) gateway(ctx context.Context) ([]netip.Addr, error) {
-	balancer := l.balancer.Load()
-	if balancer == nil {
-		return nil, errors.New("the gateway has no address yet: the cluster is still starting")
-	}
-	return balancer.Addresses(ctx, mesh.Namespace, mesh.GatewayName)
-}
-
-func (l *lab) moveGateway(r *http.Request) (any, error) {
-	overlap, err := time.ParseDuration(r.URL.Query().Get("overlap"))
-	if err != nil || overlap < 0 {
-		return nil, &sandbox.RequestError{Message: "the overlap must be a duration such as 10s"}
-	}
-	balancer := l.balancer.Load()
-	if balancer == nil {
-		return nil, errors.New("the gateway cannot move yet: the cluster is still starting")
-	}
-	return balancer.Move(r.Context(), mesh.Namespace, mesh.GatewayName, overlap)
 }

@@ -93,18 +93,23 @@ func (b *Balancer) reconcile(ctx context.Context) time.Duration {
 		return retry
 	}
 	again := time.Hour
-	wanted := b.used(services)
+	used := b.used(services)
 	for i := range services {
 		service := &services[i]
-		until, err := b.settle(ctx, service, wanted)
+		until, err := b.settle(ctx, service, used)
 		if err != nil {
 			b.log.Error("cannot give a Service its address", "service", service.Namespace+"/"+service.Name, "error", err)
 			until = retry
 		}
-		b.changed(service.Namespace+"/"+service.Name, b.addresses(service))
+		b.changed(service.Namespace+"/"+service.Name, b.frontendOf(service).addrs)
 		again = min(again, until)
 	}
-	if err := b.announceOnly(ctx, wanted); err != nil {
+	for i := range services {
+		for _, silent := range b.frontendOf(&services[i]).silent {
+			delete(used, silent)
+		}
+	}
+	if err := b.announceOnly(ctx, used); err != nil {
 		b.log.Error("cannot announce addresses", "error", err)
 		return retry
 	}
@@ -115,7 +120,7 @@ func (b *Balancer) reconcile(ctx context.Context) time.Duration {
 func (b *Balancer) used(services []corev1.Service) map[netip.Addr]bool {
 	used := map[netip.Addr]bool{}
 	for i := range services {
-		for _, addr := range b.addresses(&services[i]) {
+		for _, addr := range b.frontendOf(&services[i]).addrs {
 			used[addr] = true
 		}
 		if former, ok := formerOf(&services[i]); ok && former.left() > 0 {
@@ -127,60 +132,48 @@ func (b *Balancer) used(services []corev1.Service) map[netip.Addr]bool {
 
 // settle gives one Service an address if it has none, and says when a former one is to go.
 func (b *Balancer) settle(ctx context.Context, service *corev1.Service, used map[netip.Addr]bool) (again time.Duration, err error) {
-	current := b.addresses(service)
-	if len(current) == 0 {
+	f := b.frontendOf(service)
+	if len(f.addrs) == 0 {
 		addr, err := b.pool.next(netip.Addr{}, used)
 		if err != nil {
 			return 0, err
 		}
 		used[addr] = true
-		return time.Hour, b.publish(ctx, service, addr)
+		f.addrs = []netip.Addr{addr}
+		return time.Hour, b.publish(ctx, service, f)
 	}
-	former, ok := formerOf(service)
-	if !ok || former.left() <= 0 {
-		return time.Hour, nil
+	again = time.Hour
+	if former, ok := formerOf(service); ok && former.left() > 0 {
+		again = former.left()
 	}
-	if err := b.announceOne(ctx, former.addr); err != nil {
-		return 0, err
-	}
-	return former.left(), b.announce.Forward(ctx, former.addr, current[0], portsOf(service))
+	return again, b.serve(ctx, service, f)
 }
 
-// Move gives a Service another address and returns it. The former one is not the Service's any more; for the time of the overlap it still serves.
-func (b *Balancer) Move(ctx context.Context, namespace, name string, overlap time.Duration) (netip.Addr, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	service, err := b.client.CoreV1().Services(namespace).Get(ctx, name, metav1.GetOptions{})
+// serve has all addresses of a Service answer that are not silent, and its former one as long as that may.
+func (b *Balancer) serve(ctx context.Context, service *corev1.Service, f frontend) error {
+	led := map[netip.Addr]bool{}
+	for _, addr := range f.alive() {
+		led[addr] = f.hostname != ""
+	}
+	if former, ok := formerOf(service); ok && former.left() > 0 {
+		led[former.addr] = true
+	}
+	target, err := f.target(service)
 	if err != nil {
-		return netip.Addr{}, fmt.Errorf("move Service %s/%s: %w", namespace, name, err)
+		return fmt.Errorf("the cluster's address of Service %s/%s: %w", service.Namespace, service.Name, err)
 	}
-	services, err := b.balanced(ctx)
-	if err != nil {
-		return netip.Addr{}, err
-	}
-	used := b.used(services)
-	current := b.addresses(service)
-	var last netip.Addr
-	if len(current) > 0 {
-		last = current[0]
-	}
-	addr, err := b.pool.next(last, used)
-	if err != nil {
-		return netip.Addr{}, err
-	}
-	if err := b.announceOne(ctx, addr); err != nil {
-		return netip.Addr{}, err
-	}
-	if overlap > 0 && last.IsValid() {
-		if err := b.announce.Forward(ctx, last, addr, portsOf(service)); err != nil {
-			return netip.Addr{}, err
+	for addr, lead := range led {
+		if err := b.announceOne(ctx, addr); err != nil {
+			return err
 		}
-		former{last, time.Now().Add(overlap)}.keep(service)
-		if service, err = b.client.CoreV1().Services(namespace).Update(ctx, service, metav1.UpdateOptions{}); err != nil {
-			return netip.Addr{}, fmt.Errorf("move Service %s/%s: %w", namespace, name, err)
+		if !lead {
+			continue
+		}
+		if err := b.announce.Forward(ctx, addr, target, portsOf(service)); err != nil {
+			return err
 		}
 	}
-	return addr, b.publish(ctx, service, addr)
+	return nil
 }
 
 // Addresses returns the addresses that a Service has now, the preferred one first.
@@ -189,7 +182,7 @@ func (b *Balancer) Addresses(ctx context.Context, namespace, name string) ([]net
 	if err != nil {
 		return nil, fmt.Errorf("find Service %s/%s: %w", namespace, name, err)
 	}
-	return b.addresses(service), nil
+	return b.frontendOf(service).addrs, nil
 }
 
 // balanced lists the Services that need an address. It asks the API server itself: an informer's list may be older than what
@@ -204,29 +197,13 @@ func (b *Balancer) balanced(ctx context.Context) ([]corev1.Service, error) {
 	}), nil
 }
 
-// addresses returns a Service's addresses that are of the pool.
-func (b *Balancer) addresses(service *corev1.Service) []netip.Addr {
-	var own []netip.Addr
-	for _, ingress := range service.Status.LoadBalancer.Ingress {
-		if addr, err := netip.ParseAddr(ingress.IP); err == nil && b.pool.contains(addr) {
-			own = append(own, addr)
-		}
-	}
-	return own
-}
-
-// publish writes a Service's addresses into its status.
-func (b *Balancer) publish(ctx context.Context, service *corev1.Service, addrs ...netip.Addr) error {
+// publish writes into a Service's status how it is reached.
+func (b *Balancer) publish(ctx context.Context, service *corev1.Service, f frontend) error {
 	service = service.DeepCopy()
-	service.Status.LoadBalancer.Ingress = nil
-	mode := corev1.LoadBalancerIPModeVIP
-	for _, addr := range addrs {
-		service.Status.LoadBalancer.Ingress = append(service.Status.LoadBalancer.Ingress,
-			corev1.LoadBalancerIngress{IP: addr.String(), IPMode: &mode})
-	}
+	service.Status.LoadBalancer.Ingress = f.ingress()
 	_, err := b.client.CoreV1().Services(service.Namespace).UpdateStatus(ctx, service, metav1.UpdateOptions{})
 	if err == nil {
-		b.log.Info("service addresses changed", "service", service.Namespace+"/"+service.Name, "addresses", addrs)
+		b.log.Info("service addresses changed", "service", service.Namespace+"/"+service.Name, "addresses", f.addrs, "hostname", f.hostname)
 	}
 	return err
 }

@@ -105,7 +105,7 @@ func (w *balancerWorld) describe() string {
 	}
 	var lines []string
 	for i := range all.Items {
-		lines = append(lines, fmt.Sprint(all.Items[i].Name, w.addresses(&all.Items[i])))
+		lines = append(lines, fmt.Sprint(all.Items[i].Name, w.frontendOf(&all.Items[i]).addrs))
 	}
 	slices.Sort(lines)
 	return strings.Join(lines, " ")
@@ -188,4 +188,47 @@ func TestMoveOfUnknownService(t *testing.T) {
 	if _, err := w.Move(t.Context(), "demo", "absent", 0); err == nil || !strings.Contains(err.Error(), "demo/absent") {
 		t.Errorf("error is %v", err)
 	}
+}
+
+func TestTwoAddressesOneOfThemSilent(t *testing.T) {
+	w := newBalancerWorld(t, service("a", balanced))
+	w.eventually("a[172.31.0.240]", "[172.31.0.240]")
+	if addr, err := w.Add(t.Context(), "demo", "a"); err != nil || addr != netip.MustParseAddr("172.31.0.241") {
+		t.Fatalf("added %s, %v", addr, err)
+	}
+	w.eventually("a[172.31.0.240 172.31.0.241]", "[172.31.0.240 172.31.0.241]")
+	if err := w.Silence(t.Context(), "demo", "a", netip.MustParseAddr("172.31.0.240")); err != nil {
+		t.Fatal(err)
+	}
+	w.eventually("a[172.31.0.240 172.31.0.241]", "[172.31.0.241]")
+	if err := w.Silence(t.Context(), "demo", "a", netip.MustParseAddr("172.31.0.244")); err == nil || !strings.Contains(err.Error(), "172.31.0.241") {
+		t.Errorf("silencing another's address: %v", err)
+	}
+	if _, err := w.Move(t.Context(), "demo", "a", 0); err != nil {
+		t.Fatal(err)
+	}
+	w.eventually("a[172.31.0.242]", "[172.31.0.242]")
+}
+
+func TestAServiceThatHasANameMoves(t *testing.T) {
+	a := service("a", balanced)
+	a.Spec.ClusterIP = "10.96.0.7"
+	w := newBalancerWorld(t, a)
+	w.eventually("a[172.31.0.240]", "[172.31.0.240]")
+	if err := w.Name(t.Context(), "demo", "a", "gateway.lab.internal"); err != nil {
+		t.Fatal(err)
+	}
+	w.eventually("a[172.31.0.240]", "[172.31.0.240]")
+	if _, err := w.Move(t.Context(), "demo", "a", 0); err != nil {
+		t.Fatal(err)
+	}
+	w.eventually("a[172.31.0.241]", "[172.31.0.241]")
+	named, err := w.client.CoreV1().Services("demo").Get(t.Context(), "a", metav1.GetOptions{})
+	if ingress := named.Status.LoadBalancer.Ingress; err != nil || len(ingress) != 1 || ingress[0].Hostname != "gateway.lab.internal" || ingress[0].IP != "" {
+		t.Errorf("the status says %v, %v", ingress, err)
+	}
+	if err := w.Name(t.Context(), "demo", "a", ""); err != nil {
+		t.Fatal(err)
+	}
+	w.eventually("a[172.31.0.241]", "[172.31.0.241]")
 }
