@@ -35,7 +35,7 @@ func (s *Source) resolve(ctx context.Context, wake <-chan struct{}) error {
 			next[name] = s.lookUp(ctx, name, addresses)
 		}
 		known = next
-		s.collect(func(c *collector) bool { return c.services.resolve(maps.Clone(known)) })
+		s.collect(s.wake, func(c *collector) bool { return c.services.resolve(maps.Clone(known)) })
 	}
 }
 
