@@ -55,7 +55,7 @@ func (r *Recorder) reconcile(ctx context.Context, key types.NamespacedName) erro
 	}
 	if !o.lost.IsZero() {
 		// Close's own wish for that time is dropped by the queue if it had the machine for an earlier one.
-		r.queue.AddAfter(key, r.Grace-c.now.Sub(o.lost))
+		r.enqueue(key, ordinary, r.Grace-c.now.Sub(o.lost))
 	}
 	entry, taken := r.entry(ctx, machine)
 	if taken != nil && !errors.Is(taken, errForeign) {
