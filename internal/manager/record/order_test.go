@@ -21,7 +21,7 @@ import (
 func TestAChangeOfAllIsOneWriteEach(t *testing.T) {
 	inWorld(t, func(w *world) {
 		const machines = 500
-		fleet := w.connectMany(machines)
+		fleet := w.connectMany(w.replica("pod-0"), machines)
 		for _, e := range fleet {
 			e.Decide(record.Decision{Generation: "g2", Revision: "default"})
 			synctest.Wait()
@@ -41,7 +41,7 @@ func TestAChangeOfAllIsOneWriteEach(t *testing.T) {
 func TestHealthOvertakes(t *testing.T) {
 	inWorld(t, func(w *world) {
 		const machines, workers = 500, 32
-		fleet := w.connectMany(machines)
+		fleet := w.connectMany(w.replica("pod-0"), machines)
 		w.api.pace(100 * time.Millisecond)
 		for _, e := range fleet {
 			e.Decide(record.Decision{Generation: "g2", Revision: "default"})
@@ -63,10 +63,27 @@ func TestHealthOvertakes(t *testing.T) {
 	})
 }
 
+// TestAStreamTooShortToBeToldOfIsStillLost: an agent came back and was lost again before it was written that it came back.
+func TestAStreamTooShortToBeToldOfIsStillLost(t *testing.T) {
+	inWorld(t, func(w *world) {
+		r := w.replica("pod-0")
+		w.connectMany(r, 500)
+		first := w.connect(r, "s1", asItIs)
+		w.pass(time.Second)
+		first.Close(false)
+		w.connect(r, "s2", asItIs).Close(false)
+		w.connect(r, "s3", asItIs).Close(false)
+		w.pass(time.Minute)
+		if s := w.object().Status; s.Connection != nil {
+			t.Errorf("it is still connected: %+v", s.Connection)
+		}
+	})
+}
+
 // TestOthersChangesAreNoWork: among thousands of machines there is always one that joins or moves.
 func TestOthersChangesAreNoWork(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.connectMany(3)
+		w.connectMany(w.replica("pod-0"), 3)
 		group := w.facts.Groups[types.NamespacedName{Namespace: "shop", Name: "ratings"}]
 		other := group
 		other.Name, other.Spec = "other", group.Spec.DeepCopy()
@@ -74,6 +91,7 @@ func TestOthersChangesAreNoWork(t *testing.T) {
 		for i := range 3 {
 			w.facts.Machines[fleetName(i)] = facts.Machine{NamespacedName: fleetName(i), Group: "ratings"}
 		}
+		w.cache.takeReads()
 		for what, change := range map[string]func(f *facts.Facts){
 			"a machine": func(f *facts.Facts) { f.Machines = map[types.NamespacedName]facts.Machine{} },
 			"the mesh":  func(f *facts.Facts) { f.Revisions = map[string]facts.Revision{} },
@@ -83,7 +101,6 @@ func TestOthersChangesAreNoWork(t *testing.T) {
 			"policies elsewhere": func(f *facts.Facts) { f.Policies = map[string][]*v1alpha1.MachinePolicy{"else": {{}}} },
 		} {
 			before := w.facts
-			w.cache.takeReads()
 			for range 2 {
 				change(&w.facts)
 				w.changed <- struct{}{}
@@ -92,6 +109,9 @@ func TestOthersChangesAreNoWork(t *testing.T) {
 					t.Errorf("%s changed: %d reads", what, reads)
 				}
 				w.facts = before
+				w.changed <- struct{}{}
+				synctest.Wait()
+				w.cache.takeReads()
 			}
 		}
 	})
@@ -102,9 +122,8 @@ func fleetName(i int) types.NamespacedName {
 }
 
 // connectMany connects machines and returns when all that they are is written.
-func (w *world) connectMany(n int) []*record.Entry {
+func (w *world) connectMany(r *record.Recorder, n int) []*record.Entry {
 	w.Helper()
-	r := w.replica("pod-0")
 	entries := make([]*record.Entry, n)
 	for i := range entries {
 		machine := &v1alpha1.Machine{

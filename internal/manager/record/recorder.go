@@ -118,6 +118,12 @@ func (r *Recorder) Open(session Session) *Entry {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	entry := &Entry{recorder: r, session: session, report: session.Report}
+	if before := r.entries[session.Machine]; before != nil {
+		entry.earlier = before.earlier
+		if before.claimed {
+			entry.earlier = before.session.ID
+		}
+	}
 	r.entries[session.Machine] = entry
 	r.enqueue(session.Machine, ordinary, r.lull())
 	return entry
@@ -212,7 +218,7 @@ func (r *Recorder) observe(machine types.NamespacedName) (observation, bool) {
 	if report == nil {
 		report = &hawserv1.Report{}
 	}
-	return observation{Session: e.session, report: report, decision: e.decision, lost: e.lost, dismissed: e.dismissed, claimed: e.claimed, met: e.met}, true
+	return observation{Session: e.session, report: report, decision: e.decision, lost: e.lost, dismissed: e.dismissed, claimed: e.claimed, earlier: e.earlier, met: e.met}, true
 }
 
 // claim notes that the Machine's status names the session.

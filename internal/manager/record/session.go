@@ -50,6 +50,8 @@ type Entry struct {
 	dismissed bool
 	// claimed: the Machine's status has named this session.
 	claimed bool
+	// earlier is the session of this replica that the status named when this one began, empty if it named none of them.
+	earlier string
 	// asked and met are the last challenge that the agent was asked to meet, and has met.
 	asked, met string
 }
@@ -61,6 +63,7 @@ type observation struct {
 	decision *Decision
 	lost     time.Time
 	claimed  bool
+	earlier  string
 	met      string
 
 	dismissed bool
