@@ -114,7 +114,8 @@ func (s *Service) await(stream syncStream, incoming <-chan message, session *ses
 		case reason := <-session.ended:
 			return reason
 		case question := <-session.questions:
-			if err := question.put(stream); err != nil {
+			var err error
+			if aside(func() { err = question.put(stream) }); err != nil {
 				return err
 			}
 			session.asked[question.id] = question.answered
@@ -127,7 +128,7 @@ func (s *Service) await(stream syncStream, incoming <-chan message, session *ses
 				return m.err
 			}
 			if report := m.request.GetReport(); report != nil {
-				feed.book.Report(report)
+				aside(func() { feed.book.Report(report) })
 			}
 			if pong := m.request.GetPong(); pong != nil {
 				session.answer(pong)
