@@ -164,7 +164,7 @@ func (p *parts) start(ctx context.Context) error {
 		version: version.Get().Version, logger: p.Logger,
 	}
 	p.leader.parts = []func(context.Context) error{confining.Run, reaper.Run, announcing.Run}
-	runnables := []runtimemanager.Runnable{p.source, p.recorder, p.frontend, heir, p.leader}
+	runnables := []runtimemanager.Runnable{p.source, p.recorder, p.frontend, heir, p.leader, newMemory()}
 	if p.MetricsAddress != "0" {
 		runnables = append(runnables, p.metrics.server(p.MetricsAddress))
 	}

@@ -30,6 +30,8 @@ const mints = 16
 type feed struct {
 	service *Service
 	machine facts.Machine
+	// written is the machine's name as states have it.
+	written []byte
 	host    *hawserv1.HostFacts
 	book    Record
 	// until is when the certificate ends that the stream was opened with.
@@ -50,7 +52,7 @@ type feed struct {
 }
 
 func newFeed(s *Service, machine facts.Machine, hello *hawserv1.Hello, book Record, until time.Time) *feed {
-	f := &feed{service: s, machine: machine, host: hello.GetHost(), book: book, until: until, generation: hello.GetGeneration(), account: hello.GetServiceAccount()}
+	f := &feed{service: s, machine: machine, written: writtenName(machine.Name), host: hello.GetHost(), book: book, until: until, generation: hello.GetGeneration(), account: hello.GetServiceAccount()}
 	if hello.GetTokenExpiry() > 0 {
 		f.expiry = time.Unix(hello.GetTokenExpiry(), 0)
 	}
@@ -122,7 +124,7 @@ func (f *feed) decide(machine facts.Machine, group facts.Group) *hawserv1.Desire
 	if template == f.template.Load() {
 		return nil
 	}
-	result := template.fill(machine)
+	result := template.fill(machine, f.written)
 	f.template.Store(template)
 	if result.Problem != nil {
 		f.book.Decide(record.Decision{Problem: result.Problem})

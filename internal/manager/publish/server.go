@@ -10,11 +10,14 @@ import (
 )
 
 // Bounds of a connection. Thousands of streams are idle most of the time, so what each holds is small: gRPC gives write buffers back between
-// writes, and reads have the room of a frame's head and a report.
+// writes, which have the room of any state, and reads have no buffer but that of TLS, which has all of a record.
 const (
 	maxRequest  = 256 << 10
-	readBuffer  = 4 << 10
-	writeBuffer = 32 << 10
+	readBuffer  = 0
+	writeBuffer = 16 << 10
+	// window is how much an agent may send ahead, a stream and a connection alike. Reports are small: there is nothing that a larger window
+	// would speed up, and to find out would cost a ping for each report.
+	window = 256 << 10
 	// maxStreams of one connection: an agent has one Sync and a few downloads.
 	maxStreams = 16
 	// pingAfter and pingTimeout: a link that was cut is noticed within 15 s by either end.
@@ -32,9 +35,12 @@ func NewServer(config *tls.Config) *grpc.Server {
 		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingAfter, Timeout: pingTimeout}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
+		grpc.ForceServerCodecV2(newCodec()),
 		grpc.MaxRecvMsgSize(maxRequest),
 		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.ReadBufferSize(readBuffer),
 		grpc.WriteBufferSize(writeBuffer),
+		grpc.StaticStreamWindowSize(window),
+		grpc.StaticConnWindowSize(window),
 	)
 }

@@ -82,8 +82,9 @@ func (k kind) template(f facts.Facts) *template {
 	})}
 }
 
-// fill returns what desired.Compute returns for the machine. Parts of the state are shared with other machines' and must not be changed.
-func (t *template) fill(machine facts.Machine) desired.Result {
+// fill returns what desired.Compute returns for the machine, whose name is written so in YAML. Parts of the state are shared with other machines'
+// and must not be changed.
+func (t *template) fill(machine facts.Machine, written []byte) desired.Result {
 	if t.result.Problem != nil {
 		return desired.Compute(t.facts, machine)
 	}
@@ -91,7 +92,7 @@ func (t *template) fill(machine facts.Machine) desired.Result {
 	state := &hawserv1.DesiredState{
 		Machine:      &hawserv1.MachineRef{Namespace: machine.Namespace, Name: machine.Name, Group: machine.Group, Uid: string(machine.UID)},
 		Revision:     from.Revision,
-		Mesh:         named(from.Mesh, machine.Name),
+		Mesh:         named(from.Mesh, machine.Name, written),
 		Proxy:        from.Proxy,
 		Interception: from.Interception,
 		Dns:          from.Dns,
@@ -103,12 +104,17 @@ func (t *template) fill(machine facts.Machine) desired.Result {
 	return desired.Result{State: state}
 }
 
-// named puts the name where the stand-in is: it is the whole value of some variables and of some lines of mesh.yaml.
-func named(from *hawserv1.MeshConfig, name string) *hawserv1.MeshConfig {
+// writtenName is how a line of mesh.yaml goes on after its key that has the name. It is the costly part of a state, and stays the same.
+func writtenName(name string) []byte {
 	// A text always encodes; one that looks like a number gets quotes. The result ends with a line feed.
 	encoded, _ := yaml.Marshal(name)
+	return append([]byte(": "), encoded...)
+}
+
+// named puts the name where the stand-in is: it is the whole value of some variables and of some lines of mesh.yaml.
+func named(from *hawserv1.MeshConfig, name string, written []byte) *hawserv1.MeshConfig {
 	config := &hawserv1.MeshConfig{
-		MeshYaml:         bytes.ReplaceAll(from.MeshYaml, []byte(": "+standIn+"\n"), append([]byte(": "), encoded...)),
+		MeshYaml:         bytes.ReplaceAll(from.MeshYaml, []byte(": "+standIn+"\n"), written),
 		RootCertificates: from.RootCertificates,
 		HostAliases:      from.HostAliases,
 		DiscoveryAddress: from.DiscoveryAddress,
@@ -126,11 +132,7 @@ func named(from *hawserv1.MeshConfig, name string) *hawserv1.MeshConfig {
 // same tells whether two snapshots have the same facts, but for the machines: snapshots share what did not change between them.
 func same(a, b facts.Facts) bool {
 	return a.IstioNamespace == b.IstioNamespace && a.ClusterDomain == b.ClusterDomain &&
-		shared(a.Namespaces, b.Namespaces) && shared(a.Groups, b.Groups) && shared(a.Policies, b.Policies) &&
-		shared(a.Revisions, b.Revisions) && shared(a.Tags, b.Tags) && shared(a.RootCertificates, b.RootCertificates) &&
-		shared(a.Proxies, b.Proxies) && len(a.Gateways) == len(b.Gateways) && (len(a.Gateways) == 0 || &a.Gateways[0] == &b.Gateways[0])
-}
-
-func shared[K comparable, V any](a, b map[K]V) bool {
-	return reflect.ValueOf(a).UnsafePointer() == reflect.ValueOf(b).UnsafePointer()
+		facts.Shared(a.Namespaces, b.Namespaces) && facts.Shared(a.Groups, b.Groups) && facts.Shared(a.Policies, b.Policies) &&
+		facts.Shared(a.Revisions, b.Revisions) && facts.Shared(a.Tags, b.Tags) && facts.Shared(a.RootCertificates, b.RootCertificates) &&
+		facts.Shared(a.Proxies, b.Proxies) && len(a.Gateways) == len(b.Gateways) && (len(a.Gateways) == 0 || &a.Gateways[0] == &b.Gateways[0])
 }

@@ -20,7 +20,7 @@ func TestTemplateGivesWhatIsComputed(t *testing.T) {
 	for _, name := range []string{"ratings-vm-1", "db-1.example.org", "1234", "0x1f", "1e3", "1.5", "true", "no", "null", "y", "2026-11-24", "0o17", "a"} {
 		t.Run(name, func(t *testing.T) {
 			machine := facts.Machine{NamespacedName: types.NamespacedName{Namespace: "shop", Name: name}, UID: "uid", Group: "ratings", Architecture: "amd64"}
-			got, want := s.of(func() facts.Facts { return f }, machine).fill(machine), desired.Compute(f, machine)
+			got, want := s.of(func() facts.Facts { return f }, machine).fill(machine, writtenName(machine.Name)), desired.Compute(f, machine)
 			if want.State == nil || !proto.Equal(got.State, want.State) {
 				t.Errorf("got %v, %v\nwant %v, %v", got.State, got.Problem, want.State, want.Problem)
 			}
@@ -44,11 +44,11 @@ func TestTemplateStaysWhileTheStateDoes(t *testing.T) {
 	}
 	f.RootCertificates = map[string]string{"shop": "other roots"}
 	second := s.of(newest, machine)
-	if second == first || string(second.fill(machine).State.GetMesh().GetRootCertificates()) != "other roots" {
+	if second == first || string(second.fill(machine, writtenName(machine.Name)).State.GetMesh().GetRootCertificates()) != "other roots" {
 		t.Error("the template does not follow the facts")
 	}
 	f.Groups = nil
-	result := s.of(newest, machine).fill(machine)
+	result := s.of(newest, machine).fill(machine, writtenName(machine.Name))
 	if want := desired.Compute(f, machine); result.Problem == nil || *result.Problem != *want.Problem {
 		t.Errorf("got %v, want %v", result.Problem, want.Problem)
 	}

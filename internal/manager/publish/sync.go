@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc"
 
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
+	"github.com/hawser-io/hawser/internal/manager/facts"
 	"github.com/hawser-io/hawser/internal/manager/record"
 	"github.com/hawser-io/hawser/internal/refusal"
 )
@@ -21,7 +22,9 @@ type syncStream = grpc.BidiStreamingServer[hawserv1.SyncRequest, hawserv1.SyncRe
 // Sync holds a machine's stream until either side ends it, the certificate ends that it was opened with, or the machine opens another one, is
 // revoked or deleted. A host is refused that came of the same disk image as one that is there. One that was deleted while it was away is told to leave when it comes back.
 func (s *Service) Sync(stream syncStream) error {
-	machine, refused := s.Callers.Machine(stream.Context())
+	var machine facts.Machine
+	var refused error
+	aside(func() { machine, refused = s.Callers.Machine(stream.Context()) })
 	if refused != nil && !errors.Is(refused, refusal.MachineUnknown) {
 		return refused
 	}
@@ -33,8 +36,26 @@ func (s *Service) Sync(stream syncStream) error {
 	if refused != nil {
 		return ending(dismiss(stream, refused))
 	}
-	if err := s.alone(stream.Context(), machine, hello); err != nil {
+	var begun begun
+	aside(func() { begun, err = s.begin(stream, machine, hello) })
+	if err != nil {
 		return err
+	}
+	err = s.serve(stream, incoming, begun.session, begun.feed)
+	aside(func() { s.finish(begun, err) })
+	return err
+}
+
+// begun is a stream with all that goes with it.
+type begun struct {
+	session *session
+	feed    *feed
+}
+
+// begin takes a machine in.
+func (s *Service) begin(stream syncStream, machine facts.Machine, hello *hawserv1.Hello) (begun, error) {
+	if err := s.alone(stream.Context(), machine, hello); err != nil {
+		return begun{}, err
 	}
 	session := newSession(machine.NamespacedName, hello.GetInstance(), firstAddress(hello.GetHost()))
 	var book Record
@@ -45,22 +66,26 @@ func (s *Service) Sync(stream syncStream) error {
 			Superseded: func() { session.end(refusal.New(refusal.SessionReplaced, "machine", machine.NamespacedName)) },
 		})
 	}); err != nil {
-		return err
+		return begun{}, err
 	}
-	defer s.Hub.leave(session)
-	// Only a stream on which the agent was told to leave ends well.
-	defer func() { book.Close(err == nil) }()
 	s.Logger.Info("machine connected", "machine", machine.String(), "agent", hello.GetHost().GetAgentVersion())
-	err = s.serve(stream, incoming, session, newFeed(s, machine, hello, book, s.Callers.Expiry(stream.Context())))
-	s.Logger.Info("machine disconnected", "machine", machine.String(), "error", err)
-	return err
+	return begun{session, newFeed(s, machine, hello, book, s.Callers.Expiry(stream.Context()))}, nil
+}
+
+// finish closes what was begun. Only a stream on which the agent was told to leave ends well.
+func (s *Service) finish(b begun, err error) {
+	s.Logger.Info("machine disconnected", "machine", b.session.machine.String(), "error", err)
+	b.feed.book.Close(err == nil)
+	s.Hub.leave(b.session)
 }
 
 // serve sends what the machine does not have and records what it reports. All sending is done here, as a stream allows one sender.
 func (s *Service) serve(stream syncStream, incoming <-chan message, session *session, feed *feed) error {
 	session.feed.Store(feed)
 	for {
-		refresh, err := feed.bring(stream)
+		var refresh time.Duration
+		var err error
+		aside(func() { refresh, err = feed.bring(stream) })
 		if err != nil {
 			return ending(err)
 		}
@@ -89,7 +114,8 @@ func (s *Service) await(stream syncStream, incoming <-chan message, session *ses
 		case reason := <-session.ended:
 			return reason
 		case question := <-session.questions:
-			if err := question.put(stream); err != nil {
+			var err error
+			if aside(func() { err = question.put(stream) }); err != nil {
 				return err
 			}
 			session.asked[question.id] = question.answered
@@ -102,7 +128,7 @@ func (s *Service) await(stream syncStream, incoming <-chan message, session *ses
 				return m.err
 			}
 			if report := m.request.GetReport(); report != nil {
-				feed.book.Report(report)
+				aside(func() { feed.book.Report(report) })
 			}
 			if pong := m.request.GetPong(); pong != nil {
 				session.answer(pong)

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	clientnetworking "istio.io/client-go/pkg/apis/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -43,6 +44,8 @@ type fakeAPI struct {
 	voided []string
 	// slow holds creations up until it is closed; nil: it does not.
 	slow chan struct{}
+	// statusTakes is how long it takes to write a status.
+	statusTakes time.Duration
 	// refused are the kinds whose status cannot be written.
 	refused map[string]bool
 }
@@ -125,8 +128,9 @@ type fakeStatus struct{ *fakeAPI }
 
 func (f fakeStatus) Update(_ context.Context, object client.Object, _ ...client.SubResourceUpdateOption) error {
 	f.mu.Lock()
-	refused := f.refused[reflect.TypeOf(object).Elem().Name()]
+	refused, takes := f.refused[reflect.TypeOf(object).Elem().Name()], f.statusTakes
 	f.mu.Unlock()
+	time.Sleep(takes)
 	if refused {
 		return apierrors.NewInternalError(errors.New("etcd has no leader"))
 	}
@@ -192,6 +196,13 @@ func (f *fakeAPI) Revoke(_ context.Context, machine types.NamespacedName) error 
 	defer f.mu.Unlock()
 	f.voided = append(f.voided, machine.String())
 	return nil
+}
+
+// pace has each write of a status take so long.
+func (f *fakeAPI) pace(takes time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.statusTakes = takes
 }
 
 // refuse has writes of a kind's status fail, or no kind's.

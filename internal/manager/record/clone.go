@@ -205,7 +205,7 @@ func (r *Recorder) met(machine types.NamespacedName, session, challenge string) 
 	defer r.mu.Unlock()
 	if e, ok := r.entries[machine]; ok && e.session.ID == session {
 		e.met = challenge
-		r.queue.Add(machine)
+		r.enqueue(machine, ordinary, 0)
 	}
 }
 

@@ -1,7 +1,6 @@
 package record
 
 import (
-	"regexp"
 	"strings"
 
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
@@ -138,13 +137,23 @@ func fit(told *hawserv1.Condition) meta.Condition {
 	return meta.Condition{Type: told.GetType(), Status: status, Reason: reasonText(told.GetReason()), Message: cut(told.GetMessage(), maxMessage)}
 }
 
-// reasonText makes a text fit for metav1.Condition.reason.
+// reasonText makes a text fit for metav1.Condition.reason: ^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$. A regular expression would have to be compiled
+// for each condition of each machine.
 func reasonText(text string) string {
-	if len(text) <= maxText && regexp.MustCompile(`^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$`).MatchString(text) {
-		return text
+	fits := len(text) <= maxText && strings.TrimLeft(text, letters) != text && strings.TrimRight(text, ",:") == text
+	for _, c := range []byte(text) {
+		fits = fits && strings.IndexByte(reasonCharacters, c) >= 0
 	}
-	return "Unspecified"
+	if !fits {
+		return "Unspecified"
+	}
+	return text
 }
+
+const (
+	letters          = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	reasonCharacters = letters + "0123456789_,:"
+)
 
 // cut shortens a text to at most n bytes of valid UTF-8.
 func cut(text string, n int) string {

@@ -16,12 +16,14 @@ import (
 type cache struct {
 	*fakeAPI
 	before map[string]client.Object
+	reads  int
 }
 
 var _ record.Reader = (*cache)(nil)
 
 func (c *cache) Get(ctx context.Context, key client.ObjectKey, into client.Object, options ...client.GetOption) error {
 	c.mu.Lock()
+	c.reads++
 	object, ok := c.before[id(into, key)]
 	c.mu.Unlock()
 	if !ok {
@@ -29,6 +31,14 @@ func (c *cache) Get(ctx context.Context, key client.ObjectKey, into client.Objec
 	}
 	assign(into, object)
 	return nil
+}
+
+// takeReads returns the number of reads since the last call.
+func (c *cache) takeReads() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	defer func() { c.reads = 0 }()
+	return c.reads
 }
 
 // loseWatch has the cache stand still from now on.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/hawser-io/hawser/api/v1alpha1"
 )
 
@@ -26,42 +28,52 @@ func (h *Heir) NeedLeaderElection() bool { return false }
 // Start is Run, as controller-runtime's manager calls it.
 func (h *Heir) Start(ctx context.Context) error { return h.Run(ctx) }
 
-// Run works once, when agents had the time to come back to this process or to another replica, and ends; what fails is tried again.
+// Run works once, when agents had the time to come back to this process or to another replica, and ends; what fails is tried again, and what this
+// process has not written yet is looked at again.
 func (h *Heir) Run(ctx context.Context) error {
 	for pause := stall; wait(ctx, pause, nil); pause = again {
-		err := h.round(ctx)
-		if err == nil || ctx.Err() != nil {
+		left, err := h.round(ctx)
+		if err == nil && left == 0 || ctx.Err() != nil {
 			return nil
 		}
-		h.recorder.Logger.Warn("machines of an earlier manager of this Pod not recorded yet", "error", err)
+		if err != nil {
+			h.recorder.Logger.Warn("machines of an earlier manager of this Pod not recorded yet", "error", err)
+		}
 	}
 	return nil
 }
 
-func (h *Heir) round(ctx context.Context) error {
+// round returns how many machines there are that have come back, and whose status does not say so yet.
+func (h *Heir) round(ctx context.Context) (left int, err error) {
 	machines, err := h.machines(ctx)
 	if err != nil {
-		return fmt.Errorf("list the machines: %w", err)
+		return 0, fmt.Errorf("list the machines: %w", err)
 	}
 	var errs []error
 	for i := range machines {
 		connection := machines[i].Status.Connection
-		if connection != nil && connection.Manager == h.recorder.Pod && !h.recorder.holds(connection.Session) {
+		if connection == nil || connection.Manager != h.recorder.Pod {
+			continue
+		}
+		switch kept, written := h.recorder.keeps(&machines[i]); {
+		case !kept:
 			errs = append(errs, h.recorder.takeOut(ctx, &machines[i], reasonManagerLost,
 				"manager "+connection.Manager+" was started anew, and the agent has not come back"))
+		case !written:
+			left++
 		}
 	}
-	return errors.Join(errs...)
+	return left, errors.Join(errs...)
 }
 
-// holds reports whether a session is one of this process.
-func (r *Recorder) holds(session string) bool {
+// keeps reports whether this replica has a stream of the machine, or had one a moment ago, and so writes what becomes of it; and whether the
+// status names that stream. It may name an earlier one still: when thousands come back together, the last of them is written after a minute or two.
+func (r *Recorder) keeps(machine *v1alpha1.Machine) (kept, written bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, entry := range r.entries {
-		if entry.session.ID == session {
-			return true
-		}
+	entry, ok := r.entries[client.ObjectKeyFromObject(machine)]
+	if !ok || entry.session.UID != machine.UID {
+		return false, false
 	}
-	return false
+	return true, entry.session.ID == session(machine)
 }

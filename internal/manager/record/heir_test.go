@@ -25,6 +25,17 @@ func TestMachineOfAnEarlierProcessOfThePod(t *testing.T) {
 	}{
 		"does-not-come-back": {func(*world, *record.Recorder) {}, lost},
 		"comes-back":         {func(w *world, r *record.Recorder) { w.connect(r, "s2", asItIs) }, strings.Replace(machineUp, "s1", "s2", 1)},
+		"comes-back-and-others-are-written-first": {func(w *world, r *record.Recorder) {
+			w.api.pace(30 * time.Second)
+			w.connect(r, "s2", asItIs)
+			for range 20 {
+				w.pass(5 * time.Second)
+				if state := w.api.String(); !strings.Contains(state, "Healthy=True") {
+					w.Errorf("it is here, and was taken out:\n%s", state)
+				}
+			}
+			w.api.pace(0)
+		}, strings.Replace(machineUp, "s1", "s2", 1)},
 		"goes-elsewhere": {func(w *world, _ *record.Recorder) { w.connect(w.replica("pod-1"), "s2", asItIs) },
 			strings.Replace(machineUp, "pod-0 by s1", "pod-1 by s2", 1)},
 		"cannot-be-written-at-first": {func(w *world, _ *record.Recorder) {

@@ -36,7 +36,7 @@ func (r *Recorder) reconcile(ctx context.Context, key types.NamespacedName) erro
 		r.forget(o)
 		o.Superseded()
 		return nil
-	case !o.lost.IsZero() && !o.claimed:
+	case !o.lost.IsZero() && !o.claimed && !o.inherits(machine):
 		// It was too short to be told of.
 		r.forget(o)
 		return nil
@@ -55,7 +55,7 @@ func (r *Recorder) reconcile(ctx context.Context, key types.NamespacedName) erro
 	}
 	if !o.lost.IsZero() {
 		// Close's own wish for that time is dropped by the queue if it had the machine for an earlier one.
-		r.queue.AddAfter(key, r.Grace-c.now.Sub(o.lost))
+		r.enqueue(key, ordinary, r.Grace-c.now.Sub(o.lost))
 	}
 	entry, taken := r.entry(ctx, machine)
 	if taken != nil && !errors.Is(taken, errForeign) {
@@ -108,6 +108,11 @@ func (r *Recorder) machine(ctx context.Context, o observation) (*v1alpha1.Machin
 func (o observation) superseded(machine *v1alpha1.Machine) bool {
 	connection := machine.Status.Connection
 	return o.claimed && connection != nil && connection.Session != o.ID
+}
+
+// inherits: the status still names the session before this one, whose end nobody else will tell of.
+func (o observation) inherits(machine *v1alpha1.Machine) bool {
+	return o.earlier != "" && session(machine) == o.earlier
 }
 
 func (r *Recorder) liveMachine(ctx context.Context, key types.NamespacedName, uid types.UID) (*v1alpha1.Machine, error) {

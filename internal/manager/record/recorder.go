@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
 	"github.com/hawser-io/hawser/internal/manager/facts"
@@ -22,8 +23,8 @@ import (
 // another replica.
 const DefaultGrace = 10 * time.Second
 
-// workers write at the same time; each machine has at most one.
-const workers = 8
+// workers write at the same time; each machine has at most one. They wait for etcd nearly all the time, which takes together what comes together.
+const workers = 32
 
 // Reader reads an object; a controller-runtime client.Reader is one.
 type Reader interface {
@@ -75,7 +76,7 @@ type Options struct {
 // Recorder writes for the machines that have a stream to this replica.
 type Recorder struct {
 	Options
-	queue workqueue.TypedRateLimitingInterface[types.NamespacedName]
+	queue priorityqueue.PriorityQueue[types.NamespacedName]
 
 	// turns keep a machine's removal apart from a write for it that is under way; a few machines share one.
 	turns [256]chan struct{}
@@ -93,7 +94,9 @@ func New(options Options) *Recorder {
 	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](20*time.Millisecond, 10*time.Second)
 	r := &Recorder{
 		Options: freshly(options),
-		queue:   workqueue.NewTypedRateLimitingQueue(limiter),
+		queue: priorityqueue.New("record", func(o *priorityqueue.Opts[types.NamespacedName]) {
+			o.RateLimiter = limiter
+		}),
 		seed:    maphash.MakeSeed(),
 		entries: map[types.NamespacedName]*Entry{},
 	}
@@ -115,8 +118,14 @@ func (r *Recorder) Open(session Session) *Entry {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	entry := &Entry{recorder: r, session: session, report: session.Report}
+	if before := r.entries[session.Machine]; before != nil {
+		entry.earlier = before.earlier
+		if before.claimed {
+			entry.earlier = before.session.ID
+		}
+	}
 	r.entries[session.Machine] = entry
-	r.queue.Add(session.Machine)
+	r.enqueue(session.Machine, ordinary, r.lull())
 	return entry
 }
 
@@ -125,7 +134,7 @@ func (r *Recorder) Look(machine types.NamespacedName) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if _, ok := r.entries[machine]; ok {
-		r.queue.Add(machine)
+		r.enqueue(machine, ordinary, 0)
 	}
 }
 
@@ -148,29 +157,38 @@ func (r *Recorder) Run(ctx context.Context) error {
 	}
 	group.Go(func() error {
 		defer r.queue.ShutDown()
-		for {
+		for before := r.Facts(); ; {
 			select {
 			case <-ctx.Done():
 				return nil
 			case <-changed:
-				r.lookAtAll()
+				now := r.Facts()
+				r.lookAtConcerned(before, now)
+				before = now
 			}
 		}
 	})
 	return group.Wait()
 }
 
-func (r *Recorder) lookAtAll() {
+// lookAtConcerned has those machines compared with what is written that newer facts may make another record of. Nearly all changes are of
+// machines, and are none's but theirs.
+func (r *Recorder) lookAtConcerned(before, now facts.Facts) {
+	if facts.Shared(before.Groups, now.Groups) && facts.Shared(before.Policies, now.Policies) {
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for machine := range r.entries {
-		r.queue.Add(machine)
+		if concerned(machine, before, now) {
+			r.enqueue(machine, ordinary, 0)
+		}
 	}
 }
 
 // work does the next machine; false when the queue is shut.
 func (r *Recorder) work(ctx context.Context) bool {
-	machine, shut := r.queue.Get()
+	machine, priority, shut := r.queue.GetWithPriority()
 	if shut {
 		return false
 	}
@@ -182,7 +200,7 @@ func (r *Recorder) work(ctx context.Context) bool {
 			level = slog.LevelDebug
 		}
 		r.Logger.Log(ctx, level, "machine not recorded yet", "machine", machine.String(), "error", err)
-		r.queue.AddRateLimited(machine)
+		r.again(machine, priority)
 		return true
 	}
 	r.queue.Forget(machine)
@@ -200,7 +218,7 @@ func (r *Recorder) observe(machine types.NamespacedName) (observation, bool) {
 	if report == nil {
 		report = &hawserv1.Report{}
 	}
-	return observation{Session: e.session, report: report, decision: e.decision, lost: e.lost, dismissed: e.dismissed, claimed: e.claimed, met: e.met}, true
+	return observation{Session: e.session, report: report, decision: e.decision, lost: e.lost, dismissed: e.dismissed, claimed: e.claimed, earlier: e.earlier, met: e.met}, true
 }
 
 // claim notes that the Machine's status names the session.

@@ -221,11 +221,14 @@ func TestWarningsAreConditionsAndEvents(t *testing.T) {
 func TestGroupAndPolicyReachTheEntry(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.connect(w.replica("pod-0"), "s1", asItIs)
-		w.facts.Policies = map[string][]*v1alpha1.MachinePolicy{"shop": {{ObjectMeta: meta.ObjectMeta{Name: "p"}, Spec: v1alpha1.MachinePolicySpec{Address: &v1alpha1.Address{CIDR: "10.0.0.0/8"}}}}}
-		w.changed <- struct{}{}
+		addressIn := func(cidr string) {
+			policy := &v1alpha1.MachinePolicy{ObjectMeta: meta.ObjectMeta{Name: "p"}, Spec: v1alpha1.MachinePolicySpec{Address: &v1alpha1.Address{CIDR: cidr}}}
+			w.facts.Policies = map[string][]*v1alpha1.MachinePolicy{"shop": {policy}}
+			w.changed <- struct{}{}
+		}
+		addressIn("10.0.0.0/8")
 		w.want("the policy wants another address", strings.Replace(machineUp, "172.31.0.11", "10.0.0.1", 1))
-		w.facts.Policies["shop"][0].Spec.Address.CIDR = "192.0.2.0/24"
-		w.changed <- struct{}{}
+		addressIn("192.0.2.0/24")
 		w.want("the host has none of these", strings.Replace(down(" on pod-0 by s1", "NoAddress"), "172.31.0.11", "10.0.0.1", 1))
 		w.facts.Groups = nil
 		w.changed <- struct{}{}

@@ -50,6 +50,8 @@ type Entry struct {
 	dismissed bool
 	// claimed: the Machine's status has named this session.
 	claimed bool
+	// earlier is the session of this replica that the status named when this one began, empty if it named none of them.
+	earlier string
 	// asked and met are the last challenge that the agent was asked to meet, and has met.
 	asked, met string
 }
@@ -61,6 +63,7 @@ type observation struct {
 	decision *Decision
 	lost     time.Time
 	claimed  bool
+	earlier  string
 	met      string
 
 	dismissed bool
@@ -68,19 +71,27 @@ type observation struct {
 
 // Report takes the agent's newest report. The message must not be changed afterwards.
 func (e *Entry) Report(report *hawserv1.Report) {
-	e.change(func() bool {
-		same := proto.Equal(e.report, report)
+	e.change(func() (bool, urgency) {
+		before := e.report
 		e.report = report
-		return !same
+		return !proto.Equal(before, report), urgencyOf(before, report)
 	})
 }
 
 // Decide takes what became of the machine's desired state.
 func (e *Entry) Decide(decision Decision) {
-	e.change(func() bool {
-		same := e.decision != nil && *e.decision == decision
+	e.change(func() (bool, urgency) {
+		before := e.decision
 		e.decision = &decision
-		return !same
+		if before == nil {
+			return true, routine
+		}
+		u := routine
+		if before.ServiceAccount != decision.ServiceAccount {
+			// Callers expect it of the machine.
+			u = health
+		}
+		return *before != decision, u
 	})
 }
 
@@ -94,13 +105,21 @@ func (e *Entry) Close(dismissed bool) {
 		return
 	}
 	e.lost, e.dismissed = r.Now(), dismissed
-	r.queue.AddAfter(e.session.Machine, r.Grace)
+	r.enqueue(e.session.Machine, ordinary, r.Grace)
 }
 
-func (e *Entry) change(apply func() bool) {
-	e.recorder.mu.Lock()
-	defer e.recorder.mu.Unlock()
-	if apply() && e.recorder.entries[e.session.Machine] == e {
-		e.recorder.queue.Add(e.session.Machine)
+// change has the machine written if apply says that something is new; what is routine waits for more of it.
+func (e *Entry) change(apply func() (bool, urgency)) {
+	r := e.recorder
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	changed, u := apply()
+	if !changed || r.entries[e.session.Machine] != e {
+		return
 	}
+	if u == routine {
+		r.enqueue(e.session.Machine, routine, r.lull())
+		return
+	}
+	r.enqueue(e.session.Machine, u, 0)
 }

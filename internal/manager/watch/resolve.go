@@ -30,7 +30,7 @@ func (s *Source) resolve(ctx context.Context, wake <-chan struct{}) error {
 				known[name] = s.lookUp(ctx, name, before)
 			}
 		}
-		s.collect(func(c *collector) bool { return c.services.resolve(known.addresses()) })
+		s.collect(s.wake, func(c *collector) bool { return c.services.resolve(known.addresses()) })
 	}
 }
 

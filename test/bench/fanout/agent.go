@@ -21,9 +21,11 @@ import (
 // agent is a machine as far as a manager sees it. Stream, pauses and reports are those of the real agent's subscription; it applies
 // at once whatever it gets.
 type agent struct {
-	name   string
-	config *tls.Config
-	fleet  *fleet
+	name string
+	// account that its token is of.
+	account string
+	config  *tls.Config
+	fleet   *fleet
 	// news has capacity one: there is another report.
 	news chan struct{}
 
@@ -109,8 +111,8 @@ func (a *agent) Hello(context.Context) *hawserv1.Hello {
 		},
 		Generation: report.GetAppliedGeneration(),
 		// It holds a token, as one that comes back does: minting is the API server's work.
-		TokenExpiry: time.Now().Add(23 * time.Hour).Unix(),
-		Report:      report,
+		TokenExpiry: time.Now().Add(23 * time.Hour).Unix(), ServiceAccount: a.account,
+		Report: report,
 	}
 }
 

@@ -15,12 +15,14 @@ import (
 	core "k8s.io/api/core/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	"github.com/hawser-io/hawser/api/v1alpha1"
 	"github.com/hawser-io/hawser/internal/manager/watch"
 )
 
@@ -95,6 +97,9 @@ func (c *cluster) prepare(ctx context.Context) error {
 	if c.clientset, err = kubernetes.NewForConfig(c.config); err != nil {
 		return err
 	}
+	if err := c.discovered(ctx); err != nil {
+		return err
+	}
 	for _, address := range []*string{&c.managerAddress, &c.healthAddress} {
 		if *address, err = freeAddress(); err != nil {
 			return err
@@ -104,6 +109,28 @@ func (c *cluster) prepare(ctx context.Context) error {
 		return err
 	}
 	return c.makeIstio(ctx)
+}
+
+// discovered waits until the API server tells of Istio's kinds, which it serves a moment earlier: a manager ends without them.
+func (c *cluster) discovered(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for {
+		var errs []error
+		for _, kind := range []schema.GroupKind{
+			{Group: "networking.istio.io", Kind: "Sidecar"}, {Group: "security.istio.io", Kind: "AuthorizationPolicy"}, {Group: v1alpha1.GroupVersion().Group, Kind: "Machine"},
+		} {
+			_, err := c.client.RESTMapper().RESTMapping(kind)
+			errs = append(errs, err)
+		}
+		err := errors.Join(errs...)
+		if err == nil {
+			return nil
+		}
+		if pause(ctx, 100*time.Millisecond) != nil {
+			return fail("wait for Istio's kinds", err)
+		}
+	}
 }
 
 func (c *cluster) stop() error {

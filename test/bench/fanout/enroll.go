@@ -54,7 +54,7 @@ func (c *cluster) enroll(ctx context.Context, f *fleet, agents, groups int) erro
 		making.Go(func() error {
 			certificate, err := c.join(ctx, authority, name, group)
 			config := &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: roots, ServerName: identity.ManagerServerName, Certificates: []tls.Certificate{certificate}}
-			f.agents[i] = &agent{name: name, config: config, fleet: f, news: make(chan struct{}, 1)}
+			f.agents[i] = &agent{name: name, account: group, config: config, fleet: f, news: make(chan struct{}, 1)}
 			return err
 		})
 	}

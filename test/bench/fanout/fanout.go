@@ -76,6 +76,9 @@ func Run(ctx context.Context, options Options) (figures []Figure, err error) {
 	return r.figures, nil
 }
 
+// atRest is how long after the last write memory is measured: it is what a manager has that has nothing to do. What it had at most is told too.
+const atRest = 10 * time.Second
+
 // populate connects all agents, and measures the manager's memory before there was a machine and after.
 func (r *run) populate(ctx context.Context) error {
 	if err := r.cluster.quiet(ctx); err != nil {
@@ -100,11 +103,19 @@ func (r *run) populate(ctx context.Context) error {
 	if err := r.cluster.quiet(ctx); err != nil {
 		return err
 	}
+	peak, err := r.manager.memory("VmHWM")
+	if err != nil {
+		return err
+	}
+	if err := pause(ctx, atRest); err != nil {
+		return err
+	}
 	after, err := r.manager.memory("VmRSS")
 	if err != nil {
 		return err
 	}
 	r.note("fanout.memory.idle", "MB", before/1e6)
+	r.note("fanout.memory.peak", "MB", peak/1e6)
 	r.note("fanout.memory.all", "MB", after/1e6)
 	r.note("fanout.memory.agent", "KB", (after-before)/1024/float64(r.Agents))
 	return nil
