@@ -181,8 +181,10 @@ func (d *daemon) Hello(ctx context.Context) *hawserv1.Hello {
 		d.options.Log.Warn("could not observe the host in full", "error", err)
 	}
 	generation, token := d.mailbox.held()
+	claims := claimsOf(token.GetToken())
 	return &hawserv1.Hello{
-		Host: host, Generation: generation, TokenExpiry: token.GetExpiry(), ServiceAccount: claimsOf(token.GetToken()).account(), Report: d.board.Report(),
+		Host: host, Generation: generation, TokenExpiry: token.GetExpiry(), ServiceAccount: claims.account(), TokenSecret: claims.Kubernetes.Secret.UID,
+		Report: d.board.Report(),
 	}
 }
 
