@@ -4,15 +4,25 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hawser-io/hawser/api/v1alpha1"
 )
 
-// Heir takes out the machines whose streams an earlier process of this Pod held, and that have not come back. Nobody else can: a container that
-// crashed and was started anew has the same name, so that for the leader the replica lives. Every replica has one.
+// Heir takes out the machines whose status names a stream to this Pod although this process has none of theirs. It was an earlier process's, or it is of before
+// a restore of the cluster's state, which has brought back what was recorded then. Nobody else can: for the leader the replica lives, by its name.
+// Every replica has one.
 type Heir struct {
 	recorder *Recorder
 	machines func(ctx context.Context) ([]v1alpha1.Machine, error)
+
+	// Run's goroutine alone uses what follows: until when agents have the time to come back to this process or to another replica, and when each session
+	// was first seen that is not held.
+	settled time.Time
+	missing map[string]time.Time
 }
 
 // NewHeir makes an Heir of the recorder's Pod. machines lists all Machines, which it does not change.
@@ -26,16 +36,17 @@ func (h *Heir) NeedLeaderElection() bool { return false }
 // Start is Run, as controller-runtime's manager calls it.
 func (h *Heir) Start(ctx context.Context) error { return h.Run(ctx) }
 
-// Run works once, when agents had the time to come back to this process or to another replica, and ends; what fails is tried again.
+// Run works until ctx ends.
 func (h *Heir) Run(ctx context.Context) error {
-	for pause := stall; wait(ctx, pause, nil); pause = again {
-		err := h.round(ctx)
-		if err == nil || ctx.Err() != nil {
+	h.settled = h.recorder.Now().Add(stall)
+	for {
+		if err := h.round(ctx); err != nil && ctx.Err() == nil {
+			h.recorder.Logger.Warn("machines whose streams are not here any more not recorded yet", "error", err)
+		}
+		if !wait(ctx, again, nil) {
 			return nil
 		}
-		h.recorder.Logger.Warn("machines of an earlier manager of this Pod not recorded yet", "error", err)
 	}
-	return nil
 }
 
 func (h *Heir) round(ctx context.Context) error {
@@ -43,25 +54,32 @@ func (h *Heir) round(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("list the machines: %w", err)
 	}
+	now, missing := h.recorder.Now(), map[string]time.Time{}
 	var errs []error
 	for i := range machines {
 		connection := machines[i].Status.Connection
-		if connection != nil && connection.Manager == h.recorder.Pod && !h.recorder.holds(connection.Session) {
-			errs = append(errs, h.recorder.takeOut(ctx, &machines[i], reasonManagerLost,
-				"manager "+connection.Manager+" was started anew, and the agent has not come back"))
+		if connection == nil || connection.Manager != h.recorder.Pod || h.recorder.holds(client.ObjectKeyFromObject(&machines[i])) {
+			continue
 		}
+		since, known := h.missing[connection.Session]
+		if !known {
+			since = now
+		}
+		missing[connection.Session] = since
+		if now.Before(h.settled) || now.Sub(since) < h.recorder.Grace {
+			continue
+		}
+		errs = append(errs, h.recorder.takeOut(ctx, &machines[i], reasonManagerLost,
+			"manager "+connection.Manager+" does not have the agent's stream any more, and the agent has not come back"))
 	}
+	h.missing = missing
 	return errors.Join(errs...)
 }
 
-// holds reports whether a session is one of this process.
-func (r *Recorder) holds(session string) bool {
+// holds reports whether this process has a book of the machine, of whichever session: then it writes what is so as soon as it can.
+func (r *Recorder) holds(machine types.NamespacedName) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, entry := range r.entries {
-		if entry.session.ID == session {
-			return true
-		}
-	}
-	return false
+	_, ok := r.entries[machine]
+	return ok
 }
