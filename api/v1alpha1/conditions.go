@@ -36,6 +36,10 @@ const (
 	// AnnotationClones names the hosts that were refused as clones, by boot ID or, where that is the machine's own, by instance, separated by
 	// spaces. They stay refused while the machine is away for a moment: else its copy would be there first when it comes back.
 	AnnotationClones = "hawser.io/clones"
+	// AnnotationAdmitted is when the machine's key was admitted, RFC 3339 with milliseconds.
+	AnnotationAdmitted = "hawser.io/admitted"
+	// AnnotationReturning has the stamp of a machine that is being taken back after a restore of the cluster's state, until that is noted.
+	AnnotationReturning = "hawser.io/returning"
 	// FinalizerLeave keeps a Machine that is deleted until its host has left the mesh, or does not come to do so.
 	FinalizerLeave = "hawser.io/leave"
 )

@@ -184,8 +184,10 @@ func (d *daemon) Hello(ctx context.Context) *hawserv1.Hello {
 	// Its condition says that what is told of the name follows with the agent's next start.
 	host.Hostname = cmp.Or(d.board.Facts().Hostname.Known, host.GetHostname())
 	generation, token := d.mailbox.held()
+	claims := claimsOf(token.GetToken())
 	return &hawserv1.Hello{
-		Host: host, Generation: generation, TokenExpiry: token.GetExpiry(), ServiceAccount: claimsOf(token.GetToken()).account(), Report: d.board.Report(),
+		Host: host, Generation: generation, TokenExpiry: token.GetExpiry(), ServiceAccount: claims.account(), TokenSecret: claims.Kubernetes.Secret.UID,
+		Report: d.board.Report(),
 	}
 }
 

@@ -12,6 +12,13 @@ type claims struct {
 	Expiry int64 `json:"exp"`
 	// Subject of a ServiceAccount's token is system:serviceaccount:NAMESPACE:NAME (k8s.io/apiserver, pkg/authentication/serviceaccount).
 	Subject string `json:"sub"`
+	// Kubernetes is what the API server adds (k8s.io/kubernetes, pkg/serviceaccount: privateClaims).
+	Kubernetes struct {
+		// Secret that the token is bound to.
+		Secret struct {
+			UID string `json:"uid"`
+		} `json:"secret"`
+	} `json:"kubernetes.io"`
 }
 
 // claimsOf reads the claims of a JWT; what is none has none.

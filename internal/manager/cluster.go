@@ -6,6 +6,7 @@ import (
 
 	istionetworking "istio.io/client-go/pkg/apis/networking/v1"
 	discovery "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -14,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hawser-io/hawser/api/v1alpha1"
+	"github.com/hawser-io/hawser/internal/manager/admission"
 	"github.com/hawser-io/hawser/internal/manager/caller"
 	"github.com/hawser-io/hawser/internal/manager/confine"
 	"github.com/hawser-io/hawser/internal/manager/enroll"
@@ -31,6 +33,7 @@ type objects struct {
 var (
 	_ enroll.Tokens       = objects{}
 	_ enroll.Machines     = objects{}
+	_ admission.Machines  = objects{}
 	_ caller.Machines     = objects{}
 	_ istiotoken.Machines = objects{}
 )
@@ -63,6 +66,16 @@ func (o objects) Machine(ctx context.Context, key types.NamespacedName) (facts.M
 		return facts.Machine{}, err
 	}
 	return watch.MachineOf(machine), nil
+}
+
+// GroupExists reports whether there is a WorkloadGroup that is not being deleted.
+func (o objects) GroupExists(ctx context.Context, key types.NamespacedName) (bool, error) {
+	group := &istionetworking.WorkloadGroup{}
+	err := o.reader.Get(ctx, key, group)
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	return err == nil && group.DeletionTimestamp == nil, err
 }
 
 func newScheme() (*runtime.Scheme, error) {

@@ -17,6 +17,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
+	"github.com/hawser-io/hawser/internal/manager/admission"
 	"github.com/hawser-io/hawser/internal/manager/bundle"
 	"github.com/hawser-io/hawser/internal/manager/ca"
 	"github.com/hawser-io/hawser/internal/manager/caller"
@@ -186,11 +187,15 @@ func (p *parts) server(ctx context.Context) (*grpc.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	callers := caller.NewChecker(p.source.Facts, p.objects, time.Now)
+	admissions := admission.NewKeeper(p.clients.CoreV1().ConfigMaps(p.Namespace), time.Now)
+	if err := admissions.Ensure(ctx); err != nil {
+		return nil, err
+	}
+	callers := caller.NewChecker(p.source.Facts, p.objects, p.readmitter(admissions), time.Now)
 	server := publish.NewServer(ca.NewServing(authority).Config())
 	hawserv1.RegisterEnrollmentServiceServer(server, enroll.NewService(enroll.Options{
 		Authority: authority, Facts: p.source.Facts, Proxies: p.store, Tokens: p.objects, Machines: p.objects, Callers: callers,
-		IstioTokens: p.minter, Now: time.Now, Logger: p.Logger, Version: version.Get().Version, Observe: p.metrics.enrolled,
+		Admissions: admissions, IstioTokens: p.minter, Now: time.Now, Logger: p.Logger, Version: version.Get().Version, Observe: p.metrics.enrolled,
 	}))
 	hawserv1.RegisterMachineServiceServer(server, p.metrics.Service(publish.NewService(publish.Options{
 		Hub: p.hub, Facts: p.source.Facts, Callers: callers, Tokens: p.minter, Remove: p.recorder.Remove,
@@ -208,4 +213,12 @@ func (p *parts) server(ctx context.Context) (*grpc.Server, error) {
 		Now: time.Now, Logger: p.Logger, Version: version.Get().Version, Meter: p.metrics.meter(),
 	})))
 	return server, nil
+}
+
+// readmitter takes machines back that a restore of the cluster's state has forgotten.
+func (p *parts) readmitter(admissions *admission.Keeper) *admission.Readmitter {
+	return admission.NewReadmitter(admission.Options{
+		Keeper: admissions, Machines: p.objects, GroupExists: p.objects.GroupExists, Tokens: p.minter, Facts: watch.MachineOf,
+		Events: p.manager.GetEventRecorder("hawser-manager"), Logger: p.Logger,
+	})
 }

@@ -45,6 +45,7 @@ const (
 	CertificateExpired   Reason = "CertificateExpired"
 	RecoveryWindowPassed Reason = "RecoveryWindowPassed"
 	MachineUnknown       Reason = "MachineUnknown"
+	MachineForgotten     Reason = "MachineForgotten"
 	MachineRevoked       Reason = "MachineRevoked"
 	KeyMismatch          Reason = "KeyMismatch"
 	SessionReplaced      Reason = "SessionReplaced"
@@ -96,6 +97,7 @@ func table() map[Reason]entry {
 		CertificateExpired:   {code: codes.Unauthenticated, message: "the certificate of machine {machine} expired at {expired}", next: "the agent renews it with its key; nothing is to be done", retry: true},
 		RecoveryWindowPassed: {code: codes.PermissionDenied, message: "the certificate of machine {machine} expired at {expired}, and the time to come back with it ended at {ended}", next: "run `hawser-agent leave` on it and join again with a new token"},
 		MachineUnknown:       {code: codes.NotFound, message: "there is no machine {machine} in this cluster: it left, or was deleted", next: "run `hawser-agent leave` on it, and join again if it shall come back"},
+		MachineForgotten:     {code: codes.FailedPrecondition, message: "the cluster's state was restored to one from before machine {machine} joined, and the machine cannot be taken back, as its WorkloadGroup {group} does not exist", next: "create the WorkloadGroup again: the machine is taken back then; if it shall not come back, run `hawser-agent leave` on it", retry: true},
 		MachineRevoked:       {code: codes.PermissionDenied, message: "machine {machine} was revoked", next: "run `hawser-agent leave` on it; to let it back in, delete the Machine ({delete}) and join again"},
 		KeyMismatch:          {code: codes.PermissionDenied, message: "machine {machine} has joined again with another key, and this one is no longer good", next: "run `hawser-agent leave` on this host; if both are the same machine, join again"},
 		SessionReplaced:      {code: codes.Aborted, message: "machine {machine} has opened a newer stream", next: "nothing is to be done: the newer stream is this machine's own", retry: true},

@@ -21,11 +21,12 @@ func flow() map[string][]string {
 		"confine": {"facts"},
 		"record":  {"facts"},
 		// What machines are let in and served by.
+		"admission":  {"facts"},
 		"caller":     {"facts"},
 		"ca":         {"facts"},
 		"istiotoken": {"facts"},
 		// The two services.
-		"enroll":  {"facts", "desired", "ca"},
+		"enroll":  {"facts", "desired", "ca", "admission"},
 		"publish": {"facts", "desired", "caller", "istiotoken", "record", "bundle"},
 		// What tests of several parts start.
 		"managertest": {"watch"},

@@ -26,9 +26,10 @@ func pages() []page {
 		{
 			file: "conditions.md",
 			sources: []string{
-				"internal/agent/damaged.go", "internal/agent/steps.go", "internal/agent/report/*.go", "internal/manager/record/*.go", "internal/manager/facts/problem.go",
+				"internal/agent/damaged.go", "internal/agent/steps.go", "internal/agent/report/*.go", "internal/manager/record/*.go", "internal/manager/admission/readmit.go",
+				"internal/manager/facts/problem.go",
 			},
-			others: []string{"True", "False", "Unknown", "Record", "Not", "Machine", "Pod", "WorkloadGroup"},
+			others: []string{"True", "False", "Unknown", "Record", "Readmit", "Not", "Machine", "Pod", "WorkloadGroup"},
 		},
 		{
 			file:    "troubleshooting.md",

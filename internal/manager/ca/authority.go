@@ -95,11 +95,11 @@ func (a *Authority) CertificatePEM() []byte {
 // Pin of the authority, which join tokens carry.
 func (a *Authority) Pin() identity.Pin { return identity.PinOf(a.certificate) }
 
-// SignMachine makes a client certificate of the machine for the key.
-func (a *Authority) SignMachine(machine identity.Machine, key crypto.PublicKey, now time.Time, lifetime time.Duration) (*x509.Certificate, error) {
+// SignMachine makes a client certificate of the machine for the key. The admission is zero for a machine that came in under an older manager.
+func (a *Authority) SignMachine(machine identity.Machine, admission identity.Admission, key crypto.PublicKey, now time.Time, lifetime time.Duration) (*x509.Certificate, error) {
 	template := &x509.Certificate{
 		SerialNumber:          serial(),
-		Subject:               pkix.Name{CommonName: machine.Name},
+		Subject:               admission.Subject(machine),
 		URIs:                  []*url.URL{machine.URI()},
 		NotBefore:             now.Add(-min(machineBackdate, lifetime/10)),
 		NotAfter:              now.Add(lifetime),

@@ -76,9 +76,13 @@ func TestParseRefuses(t *testing.T) {
 func TestSignMachine(t *testing.T) {
 	a, key := generate(t), newKey(t)
 	machine := identity.Machine{Namespace: "shop", Name: "vm-1"}
-	certificate, err := a.SignMachine(machine, &key.PublicKey, now(), 24*time.Hour)
+	admission := identity.Admission{Group: "ratings", Stamp: identity.Stamp{Book: "0123456789abcdef", Term: "fedcba9876543210", Place: 1, Number: 1}}
+	certificate, err := a.SignMachine(machine, admission, &key.PublicKey, now(), 24*time.Hour)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if got := identity.AdmissionOf(certificate); got != admission {
+		t.Errorf("AdmissionOf = %+v", got)
 	}
 	if got, err := identity.MachineOf(certificate); err != nil || got != machine {
 		t.Errorf("MachineOf = %v, %v", got, err)
@@ -87,7 +91,7 @@ func TestSignMachine(t *testing.T) {
 		t.Errorf("NotAfter %v", certificate.NotAfter)
 	}
 	for life, backdate := range map[time.Duration]time.Duration{24 * time.Hour: 5 * time.Minute, time.Minute: 6 * time.Second} {
-		certificate, err := a.SignMachine(machine, &key.PublicKey, now(), life)
+		certificate, err := a.SignMachine(machine, identity.Admission{}, &key.PublicKey, now(), life)
 		if err != nil || !certificate.NotBefore.Equal(now().Add(-backdate)) {
 			t.Errorf("one of %s is valid from %v, want %s before now (%v)", life, certificate.NotBefore, backdate, err)
 		}
@@ -169,7 +173,7 @@ func TestRequestKey(t *testing.T) {
 
 func signed(t *testing.T, a *Authority) *x509.Certificate {
 	t.Helper()
-	certificate, err := a.SignMachine(identity.Machine{Namespace: "shop", Name: "vm-1"}, &newKey(t).PublicKey, now(), time.Hour)
+	certificate, err := a.SignMachine(identity.Machine{Namespace: "shop", Name: "vm-1"}, identity.Admission{}, &newKey(t).PublicKey, now(), time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 // Package caller tells which machine a call comes from, and whether it may still call. What comes in are the client certificate of a
 // connection, the facts, and the Machine object; what goes out is the machine, or a refusal. There is no other way for a machine to say
-// who it is. It changes nothing.
+// who it is. It changes nothing; a machine that would be refused because a restore of the cluster's state has forgotten it is taken back by package
+// admission.
 package caller
 
 import (
@@ -26,23 +27,31 @@ type Machines interface {
 	Machine(ctx context.Context, key types.NamespacedName) (facts.Machine, error)
 }
 
+// Readmission takes machines back; *admission.Readmitter does.
+type Readmission interface {
+	// Readmit returns the machine of a candidate whose key, group and stamp are signed; false if it is to be refused as any other.
+	// An error is a refusal.
+	Readmit(ctx context.Context, candidate facts.Machine, stamp identity.Stamp) (facts.Machine, bool, error)
+}
+
 // Checker checks calls. It keeps nothing and may be used from many goroutines.
 type Checker struct {
-	snapshot func() facts.Facts
-	machines Machines
-	now      func() time.Time
+	snapshot    func() facts.Facts
+	machines    Machines
+	readmission Readmission
+	now         func() time.Time
 }
 
 // NewChecker makes a Checker. The snapshot answers for machines that it knows; the API server is asked before one is turned away, as
 // the machine may have joined a moment ago through another replica.
-func NewChecker(snapshot func() facts.Facts, machines Machines, now func() time.Time) *Checker {
-	return &Checker{snapshot: snapshot, machines: machines, now: now}
+func NewChecker(snapshot func() facts.Facts, machines Machines, readmission Readmission, now func() time.Time) *Checker {
+	return &Checker{snapshot: snapshot, machines: machines, readmission: readmission, now: now}
 }
 
 // Machine returns the machine that calls: its certificate is valid now, is of the key that it joined with, and it was not revoked. The
 // error is a *refusal.Error.
 func (c *Checker) Machine(ctx context.Context) (facts.Machine, error) {
-	machine, certificate, err := c.recoverable(ctx, Refuse)
+	machine, certificate, err := c.recoverable(ctx, Refuse, c.readmit)
 	if err != nil {
 		return facts.Machine{}, err
 	}
@@ -63,7 +72,7 @@ func (c *Checker) Expiry(ctx context.Context) time.Time {
 
 // Renewing is Machine for the call that may come with an expired certificate, within the recovery window of the machine's policy.
 func (c *Checker) Renewing(ctx context.Context) (facts.Machine, error) {
-	machine, _, err := c.recoverable(ctx, Refuse)
+	machine, _, err := c.recoverable(ctx, Refuse, c.readmit)
 	return machine, err
 }
 
@@ -72,58 +81,96 @@ func (c *Checker) Leaving(ctx context.Context) (facts.Machine, error) {
 	machine, _, err := c.recoverable(ctx, func(machine facts.Machine, fingerprint string) error {
 		machine.Deleting = false
 		return Refuse(machine, fingerprint)
-	})
+	}, c.unknown)
 	return machine, err
+}
+
+// Admission is what the caller's certificate says of how the machine came in; zero if it says nothing.
+func (c *Checker) Admission(ctx context.Context) identity.Admission {
+	certificate, err := certificateOf(ctx)
+	if err != nil {
+		return identity.Admission{}
+	}
+	return identity.AdmissionOf(certificate)
 }
 
 // refuse returns why a machine is turned away that shows a key with this fingerprint, or nil.
 type refuse func(machine facts.Machine, fingerprint string) error
 
-// recoverable is the machine with a certificate that is valid, or ended within the recovery window.
-func (c *Checker) recoverable(ctx context.Context, refuse refuse) (facts.Machine, *x509.Certificate, error) {
-	machine, certificate, err := c.identify(ctx, refuse)
-	if err != nil {
-		return facts.Machine{}, nil, err
-	}
-	ends := certificate.NotAfter.Add(c.snapshot().PolicyOf(machine.Namespace, machine.Group).RecoveryWindow)
-	if c.now().After(ends) {
-		return facts.Machine{}, nil, refusal.New(refusal.RecoveryWindowPassed, "machine", machine.NamespacedName,
-			"expired", stamp(certificate.NotAfter), "ended", stamp(ends))
-	}
-	return machine, certificate, nil
-}
+// last is asked before a machine is turned away that shows the certificate: it returns the machine all the same, or false.
+type last func(ctx context.Context, certificate *x509.Certificate, key types.NamespacedName) (facts.Machine, bool, error)
 
-// identify tells which machine shows which certificate; whether the certificate is still good is for its callers to say.
-func (c *Checker) identify(ctx context.Context, refuse refuse) (facts.Machine, *x509.Certificate, error) {
+// recoverable is the machine with a certificate that is valid, or ended within the recovery window.
+func (c *Checker) recoverable(ctx context.Context, refuse refuse, last last) (facts.Machine, *x509.Certificate, error) {
 	certificate, err := certificateOf(ctx)
 	if err != nil {
 		return facts.Machine{}, nil, err
 	}
-	machine, err := c.find(ctx, certificate, refuse)
-	return machine, certificate, err
+	machine, err := c.find(ctx, certificate, refuse, last)
+	if err != nil {
+		return facts.Machine{}, nil, err
+	}
+	if err := c.withinWindow(certificate, machine); err != nil {
+		return facts.Machine{}, nil, err
+	}
+	return machine, certificate, nil
 }
 
-func (c *Checker) find(ctx context.Context, certificate *x509.Certificate, refuse refuse) (facts.Machine, error) {
+// withinWindow refuses a certificate that ended before the recovery window of the machine's policy.
+func (c *Checker) withinWindow(certificate *x509.Certificate, machine facts.Machine) error {
+	ends := certificate.NotAfter.Add(c.snapshot().PolicyOf(machine.Namespace, machine.Group).RecoveryWindow)
+	if c.now().After(ends) {
+		return refusal.New(refusal.RecoveryWindowPassed, "machine", machine.NamespacedName, "expired", stamp(certificate.NotAfter), "ended", stamp(ends))
+	}
+	return nil
+}
+
+// find tells which machine shows the certificate; whether that is still good is for its callers to say.
+func (c *Checker) find(ctx context.Context, certificate *x509.Certificate, refuse refuse, last last) (facts.Machine, error) {
 	id, err := identity.MachineOf(certificate)
 	if err != nil {
 		return facts.Machine{}, refusal.New(refusal.CertificateInvalid, "error", err)
 	}
 	key := types.NamespacedName{Namespace: id.Namespace, Name: id.Name}
 	fingerprint := identity.FingerprintOf(certificate)
-	if machine, ok := c.snapshot().Machines[key]; ok && refuse(machine, fingerprint) == nil {
+	if machine, ok := c.snapshot().Machines[key]; ok && !machine.Returning && refuse(machine, fingerprint) == nil {
 		return machine, nil
 	}
 	machine, err := c.machines.Machine(ctx, key)
-	if apierrors.IsNotFound(err) {
-		return facts.Machine{}, Unknown(key)
-	}
-	if err != nil {
+	switch {
+	case apierrors.IsNotFound(err):
+		err = Unknown(key)
+	case err != nil:
 		return facts.Machine{}, refusal.New(refusal.ManagerBusy, "action", fmt.Sprintf("look up machine %s", key)).Because(err)
+	default:
+		err = refuse(machine, fingerprint)
 	}
-	if err := refuse(machine, fingerprint); err != nil {
-		return facts.Machine{}, err
+	if err == nil && !machine.Returning || machine.Revoked {
+		return machine, err
 	}
-	return machine, nil
+	if readmitted, ok, failed := last(ctx, certificate, key); ok || failed != nil {
+		return readmitted, failed
+	}
+	return machine, err
+}
+
+// readmit takes a machine back that a restore of the cluster's state has forgotten. What the certificate says is enough for that, as the CA
+// signed all of it.
+func (c *Checker) readmit(ctx context.Context, certificate *x509.Certificate, key types.NamespacedName) (facts.Machine, bool, error) {
+	admission := identity.AdmissionOf(certificate)
+	if admission.Stamp.IsZero() {
+		return facts.Machine{}, false, nil
+	}
+	candidate := facts.Machine{NamespacedName: key, Group: admission.Group, KeyFingerprint: identity.FingerprintOf(certificate)}
+	if c.withinWindow(certificate, candidate) != nil {
+		return facts.Machine{}, false, nil
+	}
+	return c.readmission.Readmit(ctx, candidate, admission.Stamp)
+}
+
+// unknown takes nobody back: a machine that calls to leave is not there any more if the cluster does not know it.
+func (c *Checker) unknown(context.Context, *x509.Certificate, types.NamespacedName) (facts.Machine, bool, error) {
+	return facts.Machine{}, false, nil
 }
 
 // Refuse returns the *refusal.Error by which a machine is turned away that shows a key with this fingerprint, or nil.

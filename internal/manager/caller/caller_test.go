@@ -41,9 +41,22 @@ type world struct {
 	broken   error
 	// asked counts calls of the API server.
 	asked int
+	// candidates were to be taken back, and are if readmits says so.
+	candidates []string
+	readmits   bool
+	refused    error
 }
 
-var _ caller.Machines = (*world)(nil)
+var (
+	_ caller.Machines    = (*world)(nil)
+	_ caller.Readmission = (*world)(nil)
+)
+
+func (w *world) Readmit(_ context.Context, candidate facts.Machine, stamp identity.Stamp) (facts.Machine, bool, error) {
+	w.candidates = append(w.candidates, fmt.Sprintf("%s of %s, key %.4s, %s", candidate, candidate.Group, candidate.KeyFingerprint, stamp))
+	candidate.UID = "anew"
+	return candidate, w.readmits, w.refused
+}
 
 func (w *world) Machine(_ context.Context, key types.NamespacedName) (facts.Machine, error) {
 	w.asked++
@@ -105,7 +118,7 @@ func (w *world) certificate() *x509.Certificate {
 }
 
 func (w *world) checker() *caller.Checker {
-	return caller.NewChecker(func() facts.Facts { return w.snapshot }, w, now)
+	return caller.NewChecker(func() facts.Facts { return w.snapshot }, w, w, now)
 }
 
 // call is the context of a call over a connection with these certificates.

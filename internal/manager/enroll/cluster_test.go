@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hawser-io/hawser/api/v1alpha1"
+	"github.com/hawser-io/hawser/internal/identity"
 	"github.com/hawser-io/hawser/internal/manager/enroll"
 	"github.com/hawser-io/hawser/internal/manager/facts"
 )
@@ -26,6 +27,7 @@ var (
 	_ enroll.Tokens      = (*fakeCluster)(nil)
 	_ enroll.Machines    = (*fakeCluster)(nil)
 	_ enroll.IstioTokens = (*fakeCluster)(nil)
+	_ enroll.Admissions  = (*fakeCluster)(nil)
 	_ enroll.Proxies     = (*fakeRegistry)(nil)
 )
 
@@ -37,8 +39,10 @@ type fakeCluster struct {
 	tokens   map[types.NamespacedName]*v1alpha1.JoinToken
 	machines map[types.NamespacedName]*v1alpha1.Machine
 	voided   []string
-	// broken is the error of every call.
-	broken error
+	// stamped has what there was at each admission.
+	stamped []string
+	// broken is the error of every call, bookBroken that of notes of admissions.
+	broken, bookBroken error
 }
 
 func newFakeCluster(now func() time.Time) *fakeCluster {
@@ -116,6 +120,17 @@ func (f *fakeCluster) Revoke(_ context.Context, machine types.NamespacedName) er
 	defer f.mu.Unlock()
 	f.voided = append(f.voided, machine.String())
 	return nil
+}
+
+// Stamp counts admissions.
+func (f *fakeCluster) Stamp(context.Context) (identity.Stamp, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.broken != nil || f.bookBroken != nil {
+		return identity.Stamp{}, errors.Join(f.broken, f.bookBroken)
+	}
+	f.stamped = append(f.stamped, fmt.Sprintf("%d machines", len(f.machines)))
+	return identity.Stamp{Book: "b00cb00cb00cb00c", Term: "7e2a7e2a7e2a7e2a", Place: 1, Number: f.now().UnixMilli() + int64(len(f.stamped))}, nil
 }
 
 func (f *fakeCluster) missing(kind string, key types.NamespacedName) error {

@@ -41,6 +41,27 @@ func TestEnroll(t *testing.T) {
 	}
 }
 
+// The admission is noted when the Machine is there, and before the certificate is: a state of the cluster that has the note has the Machine.
+func TestAdmissionIsNotedBetweenMachineAndCertificate(t *testing.T) {
+	w := newWorld(t)
+	w.cluster.bookBroken = errors.New("etcd is down")
+	if _, err := w.enroll(); !errors.Is(err, refusal.ManagerBusy) || len(w.cluster.machines) != 1 {
+		t.Fatalf("got %v with %d machines", err, len(w.cluster.machines))
+	}
+	w.cluster.bookBroken = nil
+	response := must[*hawserv1.EnrollResponse](t)(w.enroll())
+	if got := w.cluster.stamped; len(got) != 1 || got[0] != "1 machines" {
+		t.Errorf("noted %q", got)
+	}
+	leaf := must[*x509.Certificate](t)(x509.ParseCertificate(response.GetCertificateChain()[0]))
+	if got := identity.AdmissionOf(leaf); got.Group != "ratings" || got.Stamp.Term != "7e2a7e2a7e2a7e2a" {
+		t.Errorf("the certificate says %+v", got)
+	}
+	if got := w.cluster.machines[types.NamespacedName{Namespace: "shop", Name: "ratings-vm-1"}].Annotations[v1alpha1.AnnotationAdmitted]; got != "2026-08-01T10:00:00.000Z" {
+		t.Errorf("the Machine says %q", got)
+	}
+}
+
 func TestRepeatFinishesAJoin(t *testing.T) {
 	w := newWorld(t)
 	must[*hawserv1.EnrollResponse](t)(w.enroll())
@@ -178,6 +199,14 @@ func TestRenew(t *testing.T) {
 	leaf := must[*x509.Certificate](t)(x509.ParseCertificate(response.GetCertificateChain()[0]))
 	if machine, err := identity.MachineOf(leaf); err != nil || machine.String() != "shop/vm" || identity.FingerprintOf(leaf) != print {
 		t.Errorf("renewed %v, %v", machine, err)
+	}
+	if got := identity.AdmissionOf(leaf); got != (identity.Admission{}) {
+		t.Errorf("a certificate of an older manager was given the admission %+v", got)
+	}
+	w.caller.admission = identity.Admission{Group: "ratings", Stamp: identity.Stamp{Book: "0123456789abcdef", Term: "fedcba9876543210", Place: 1, Number: 1}}
+	response = must[*hawserv1.RenewResponse](t)(w.service.Renew(t.Context(), &hawserv1.RenewRequest{Csr: w.request.GetCsr()}))
+	if got := identity.AdmissionOf(must[*x509.Certificate](t)(x509.ParseCertificate(response.GetCertificateChain()[0]))); got != w.caller.admission {
+		t.Errorf("renewed, it says %+v", got)
 	}
 	other, _ := w.newHost("x", w.token)
 	if _, err := w.service.Renew(t.Context(), &hawserv1.RenewRequest{Csr: w.csr(other)}); !errors.Is(err, refusal.RequestInvalid) {

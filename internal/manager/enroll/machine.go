@@ -13,6 +13,7 @@ import (
 
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
 	"github.com/hawser-io/hawser/api/v1alpha1"
+	"github.com/hawser-io/hawser/internal/manager/admission"
 	"github.com/hawser-io/hawser/internal/manager/facts"
 	"github.com/hawser-io/hawser/internal/refusal"
 )
@@ -69,7 +70,7 @@ func (s *Service) settle(ctx context.Context, candidate facts.Machine, host *haw
 		if err != nil {
 			return nil, err
 		}
-		machine := newMachine(candidate, host)
+		machine := s.newMachine(candidate, host)
 		switch {
 		case existing == nil:
 			err = s.Machines.CreateMachine(ctx, machine)
@@ -99,21 +100,16 @@ func (s *Service) rekey(ctx context.Context, existing *v1alpha1.Machine, spec v1
 	changed.Spec.KeyFingerprint, changed.Spec.MachineID = spec.KeyFingerprint, spec.MachineID
 	// Copies had the former key. The host that has the name now may be one of them.
 	delete(changed.Annotations, v1alpha1.AnnotationClones)
+	delete(changed.Annotations, v1alpha1.AnnotationReturning)
+	admission.Admitted(changed, s.Now())
 	if err := s.Machines.UpdateMachine(ctx, changed); err != nil {
 		return nil, err
 	}
 	return changed, s.IstioTokens.Revoke(ctx, key)
 }
 
-func newMachine(candidate facts.Machine, host *hawserv1.HostFacts) *v1alpha1.Machine {
-	machine := &v1alpha1.Machine{
-		ObjectMeta: meta.ObjectMeta{
-			Namespace: candidate.Namespace,
-			Name:      candidate.Name,
-			Labels:    map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy, v1alpha1.LabelGroup: candidate.Group},
-		},
-		Spec: v1alpha1.MachineSpec{Group: candidate.Group, KeyFingerprint: candidate.KeyFingerprint},
-	}
+func (s *Service) newMachine(candidate facts.Machine, host *hawserv1.HostFacts) *v1alpha1.Machine {
+	machine := admission.NewMachine(candidate, s.Now())
 	if id := host.GetMachineId(); len(id) <= 64 {
 		machine.Spec.MachineID = id
 	}

@@ -43,6 +43,14 @@ type Proxies interface {
 // Callers tells who calls; *caller.Checker is one.
 type Callers interface {
 	Renewing(ctx context.Context) (facts.Machine, error)
+	// Admission is what the certificate that it calls with says of how it came in.
+	Admission(ctx context.Context) identity.Admission
+}
+
+// Admissions are noted in the cluster's state; *admission.Keeper does it.
+type Admissions interface {
+	// Stamp notes an admission whose Machine has been written.
+	Stamp(ctx context.Context) (identity.Stamp, error)
 }
 
 // IstioTokens voids what an earlier holder of a machine's name has got; *istiotoken.Minter is one.
@@ -58,6 +66,7 @@ type Options struct {
 	Tokens      Tokens
 	Machines    Machines
 	Callers     Callers
+	Admissions  Admissions
 	IstioTokens IstioTokens
 	Now         func() time.Time
 	Logger      *slog.Logger
@@ -95,7 +104,8 @@ func (s *Service) Enroll(ctx context.Context, request *hawserv1.EnrollRequest) (
 	return response, err
 }
 
-// enroll refuses before it writes: the token is the first thing to change, then the Machine; both may be repeated with the same key.
+// enroll refuses before it writes: the token is the first thing to change, then the Machine, then the book of admissions; all may be repeated with
+// the same key. That order is what the book is good for: a state of the cluster that has the admission in it has the Machine, too.
 func (s *Service) enroll(ctx context.Context, request *hawserv1.EnrollRequest) (*hawserv1.EnrollResponse, error) {
 	token, err := jointoken.Parse(request.GetToken())
 	if err != nil {
@@ -130,7 +140,11 @@ func (s *Service) enroll(ctx context.Context, request *hawserv1.EnrollRequest) (
 	if err != nil {
 		return nil, err
 	}
-	certificate, err := s.sign(candidate, key)
+	stamp, err := s.Admissions.Stamp(ctx)
+	if err != nil {
+		return nil, busy("note the admission of machine "+candidate.String(), err)
+	}
+	certificate, err := s.sign(candidate, stamp, key)
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +178,7 @@ func (s *Service) renew(ctx context.Context, request *hawserv1.RenewRequest) (fa
 	if fingerprint != machine.KeyFingerprint {
 		return machine, nil, s.invalid(errors.New("the certificate signing request is for another key than the machine joined with"))
 	}
-	certificate, err := s.sign(machine, key)
+	certificate, err := s.sign(machine, s.Callers.Admission(ctx).Stamp, key)
 	if err != nil {
 		return machine, nil, err
 	}
@@ -174,9 +188,10 @@ func (s *Service) renew(ctx context.Context, request *hawserv1.RenewRequest) (fa
 	}, nil
 }
 
-func (s *Service) sign(machine facts.Machine, key crypto.PublicKey) (*x509.Certificate, error) {
+func (s *Service) sign(machine facts.Machine, stamp identity.Stamp, key crypto.PublicKey) (*x509.Certificate, error) {
 	lifetime := s.Facts().PolicyOf(machine.Namespace, machine.Group).CertificateLifetime
-	certificate, err := s.Authority.SignMachine(identity.Machine{Namespace: machine.Namespace, Name: machine.Name}, key, s.Now(), lifetime)
+	name := identity.Machine{Namespace: machine.Namespace, Name: machine.Name}
+	certificate, err := s.Authority.SignMachine(name, identity.Admission{Group: machine.Group, Stamp: stamp}, key, s.Now(), lifetime)
 	if err != nil {
 		return nil, busy("sign a certificate", err)
 	}

@@ -76,7 +76,7 @@ func newWorld(t *testing.T) *world {
 	authority := must[*ca.Authority](t)(ca.Generate(now()))
 	w.service = enroll.NewService(enroll.Options{
 		Authority: authority, Facts: func() facts.Facts { return w.facts }, Proxies: w.registry, Tokens: w.cluster, Machines: w.cluster,
-		Callers: &w.caller, IstioTokens: w.cluster, Now: func() time.Time { return w.clock }, Logger: slog.New(slog.NewTextHandler(&w.log, nil)), Version: "0.1.0",
+		Callers: &w.caller, Admissions: w.cluster, IstioTokens: w.cluster, Now: func() time.Time { return w.clock }, Logger: slog.New(slog.NewTextHandler(&w.log, nil)), Version: "0.1.0",
 		Observe: w.counted.observe,
 	})
 	w.token = w.newToken(func(*v1alpha1.JoinTokenSpec) {})
@@ -146,10 +146,13 @@ func connected(machine *v1alpha1.Machine) {
 
 // fakeCaller is who calls Renew.
 type fakeCaller struct {
-	machine facts.Machine
-	err     error
+	machine   facts.Machine
+	admission identity.Admission
+	err       error
 }
 
 var _ enroll.Callers = (*fakeCaller)(nil)
 
 func (f *fakeCaller) Renewing(context.Context) (facts.Machine, error) { return f.machine, f.err }
+
+func (f *fakeCaller) Admission(context.Context) identity.Admission { return f.admission }

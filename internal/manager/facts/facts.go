@@ -57,6 +57,8 @@ type Machine struct {
 	Revoked        bool
 	// Deleting: the Machine object is being deleted.
 	Deleting bool
+	// Returning: it is being taken back after a restore of the cluster's state, or has just been. What it had of the mesh is void.
+	Returning bool
 }
 
 // GroupKey returns the key of the machine's group in Facts.Groups.

@@ -74,6 +74,19 @@ func (m *Minter) Mint(ctx context.Context, machine facts.Machine, serviceAccount
 	return &hawserv1.IstioToken{Token: granted.Status.Token, Expiry: granted.Status.ExpirationTimestamp.Unix()}, nil
 }
 
+// Void reports whether a token of the machine that is bound to the Secret with this UID is worth nothing any more: the Secret is not there, or is
+// another one. A restore of the cluster's state does that to tokens that are younger than the state.
+func (m *Minter) Void(ctx context.Context, machine facts.Machine, secret types.UID) (bool, error) {
+	found, err := m.secrets.Secrets(machine.Namespace).Get(ctx, SecretName(machine.Name), meta.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read Secret %s/%s of machine %s: %w", machine.Namespace, SecretName(machine.Name), machine.NamespacedName, err)
+	}
+	return found.UID != secret, nil
+}
+
 // current makes sure that the machine may have a token now. It comes after the Secret: who revokes a machine deletes the Secret afterwards, so
 // that it finds either this one, or is seen here.
 func (m *Minter) current(ctx context.Context, machine facts.Machine) error {

@@ -2,29 +2,16 @@ package publish
 
 import (
 	"context"
-	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
 	"github.com/hawser-io/hawser/internal/manager/facts"
-	"github.com/hawser-io/hawser/internal/manager/istiotoken"
 	"github.com/hawser-io/hawser/internal/manager/record"
 	"github.com/hawser-io/hawser/internal/refusal"
 )
-
-// A token that could not be minted is tried again after firstRetry, then after twice as long each time up to lastRetry.
-const (
-	firstRetry = time.Second
-	lastRetry  = time.Minute
-)
-
-// mintPatience keeps a slow API server from holding up what the agent reports.
-const mintPatience = 5 * time.Second
-
-// mints is how many tokens are minted at the same time: each is three calls of the API server, and a client opens connections to it for
-// hundreds of calls at once. Who finds no room comes back soon.
-const mints = 16
 
 // feed knows what one machine has, and brings it what it has not.
 type feed struct {
@@ -46,6 +33,8 @@ type feed struct {
 	life   time.Duration
 	// account that the token is of, empty if there is none.
 	account string
+	// brought is the UID of the Secret of the token that the agent came with, until it is known whether that is good.
+	brought types.UID
 	// retry is the wait after the last failure to mint, 0 after none; notBefore its end.
 	retry     time.Duration
 	notBefore time.Time
@@ -53,6 +42,7 @@ type feed struct {
 
 func newFeed(s *Service, machine facts.Machine, hello *hawserv1.Hello, book Record, until time.Time) *feed {
 	f := &feed{service: s, machine: machine, written: writtenName(machine.Name), host: hello.GetHost(), book: book, until: until, generation: hello.GetGeneration(), account: hello.GetServiceAccount()}
+	f.brought = types.UID(hello.GetTokenSecret())
 	if hello.GetTokenExpiry() > 0 {
 		f.expiry = time.Unix(hello.GetTokenExpiry(), 0)
 	}
@@ -90,11 +80,8 @@ func (f *feed) bring(stream sender) (time.Duration, error) {
 		}
 		state = nil
 	}
-	if f.life == 0 {
-		f.life = f.tokenLife(machine)
-	}
-	if token == nil && istiotoken.Due(f.service.Now(), f.expiry, f.life) {
-		token = f.mint(stream.Context(), group, machine)
+	if token == nil {
+		token = f.refresh(stream.Context(), group, machine)
 	}
 	if state != nil {
 		state.Token = token
@@ -160,7 +147,8 @@ func (f *feed) current(stream sender) (facts.Machine, error) {
 	if err != nil {
 		return facts.Machine{}, dismiss(stream, err)
 	}
-	if machine.UID != f.machine.UID {
+	// One that a restore of the cluster's state had forgotten says anew what it has.
+	if machine.UID != f.machine.UID || machine.Returning {
 		return facts.Machine{}, refusal.New(refusal.SessionReplaced, "machine", machine.NamespacedName)
 	}
 	// What the agent said when it connected is newer than what is recorded.
@@ -179,50 +167,4 @@ func dismiss(stream sender, err error) error {
 		return err
 	}
 	return &finished{}
-}
-
-// mint returns a fresh token of the group's account, nil if there is none to be had now.
-func (f *feed) mint(ctx context.Context, group facts.Group, machine facts.Machine) *hawserv1.IstioToken {
-	now, account := f.service.Now(), group.ServiceAccount()
-	if group.Name == "" || now.Before(f.notBefore) {
-		return nil
-	}
-	if f.service.minting.Add(1) > mints {
-		f.service.minting.Add(-1)
-		f.notBefore = now.Add(rand.N(2 * firstRetry))
-		return nil
-	}
-	defer f.service.minting.Add(-1)
-	ctx, cancel := context.WithTimeout(ctx, mintPatience)
-	defer cancel()
-	life := f.tokenLife(machine)
-	token, err := f.service.Tokens.Mint(ctx, machine, account, life)
-	if err != nil {
-		f.retry = min(max(2*f.retry, firstRetry), lastRetry)
-		f.notBefore = now.Add(f.retry)
-		f.service.Logger.Warn("no Istio token for the machine", "machine", machine.String(), "error", err)
-		return nil
-	}
-	f.expiry = time.Unix(token.GetExpiry(), 0)
-	f.life, f.account, f.retry, f.notBefore = min(f.expiry.Sub(now), life), account, 0, time.Time{}
-	f.service.Meter.Token()
-	return token
-}
-
-// tokenLife is how long a token of the machine is to last.
-func (f *feed) tokenLife(machine facts.Machine) time.Duration {
-	return f.service.Facts().PolicyOf(machine.Namespace, machine.Group).IstioTokenLifetime
-}
-
-// refreshIn is when the token is due, or minting may be tried again.
-func (f *feed) refreshIn() time.Duration {
-	now := f.service.Now()
-	if !f.notBefore.IsZero() && now.Before(f.notBefore) {
-		return f.notBefore.Sub(now)
-	}
-	if due := f.expiry.Add(-f.life / 2).Sub(now); due > 0 {
-		return due + time.Second
-	}
-	// There is no group to mint one for.
-	return lastRetry
 }

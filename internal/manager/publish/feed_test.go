@@ -30,6 +30,9 @@ type tokens struct {
 	feed    *feed
 	// until is the end of the machine's certificate.
 	until time.Time
+	// secret that tokens are bound to, and how often that was asked for.
+	secret types.UID
+	looked int
 }
 
 var _ Callers = (*tokens)(nil)
@@ -73,6 +76,11 @@ func (k *tokens) Mint(context.Context, facts.Machine, string, time.Duration) (*h
 	return &hawserv1.IstioToken{Token: fmt.Sprint(k.minted), Expiry: k.clock.Add(k.life).Unix()}, nil
 }
 
+func (k *tokens) Void(_ context.Context, _ facts.Machine, secret types.UID) (bool, error) {
+	k.looked++
+	return secret != k.secret, k.err
+}
+
 func (k *tokens) Context() context.Context { return k.t.Context() }
 
 func (k *tokens) Send(r *hawserv1.SyncResponse) error {
@@ -111,6 +119,35 @@ func TestTokenOfAnEarlierStreamIsKept(t *testing.T) {
 	next := k.look("20 of 24 hours left", 0)
 	k.clock = k.clock.Add(next)
 	k.look("when it said", 1)
+}
+
+// A token is void when the Secret that it is bound to is another one, which it does not say itself.
+func TestVoidTokenIsReplacedAtOnce(t *testing.T) {
+	hello := &hawserv1.Hello{TokenExpiry: 1_800_000_000 + 20*3600, ServiceAccount: "ratings", TokenSecret: "before"}
+	k := newTokens(t, hello)
+	k.secret = "after"
+	k.look("bound to another Secret", 1)
+	k.look("at once", 0)
+	if k.looked != 1 {
+		t.Errorf("looked %d times", k.looked)
+	}
+}
+
+func TestGoodTokenIsLookedAtOnce(t *testing.T) {
+	k := newTokens(t, &hawserv1.Hello{TokenExpiry: 1_800_000_000 + 20*3600, ServiceAccount: "ratings", TokenSecret: "same"})
+	k.secret, k.err = "same", errors.New("etcd is down")
+	next := k.look("the API server is down", 0)
+	if k.look("at once", 0); k.looked != 1 || next > 2*firstRetry {
+		t.Errorf("looked %d times, and again in %v", k.looked, next)
+	}
+	k.err = nil
+	k.clock = k.clock.Add(next)
+	if next := k.look("then", 0); k.looked != 2 || next < 7*time.Hour {
+		t.Errorf("looked %d times, and again in %v", k.looked, next)
+	}
+	if k.look("at once", 0); k.looked != 2 {
+		t.Errorf("looked %d times", k.looked)
+	}
 }
 
 func TestShortLivedTokensAreRefreshedInTime(t *testing.T) {

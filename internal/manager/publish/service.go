@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"k8s.io/apimachinery/pkg/types"
 
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
 	"github.com/hawser-io/hawser/internal/manager/bundle"
@@ -28,9 +29,11 @@ type Callers interface {
 	Expiry(ctx context.Context) time.Time
 }
 
-// Tokens mints Istio tokens; *istiotoken.Minter is one.
+// Tokens are Istio tokens; *istiotoken.Minter is one.
 type Tokens interface {
 	Mint(ctx context.Context, machine facts.Machine, serviceAccount string, life time.Duration) (*hawserv1.IstioToken, error)
+	// Void tells whether a token that is bound to the Secret with this UID is worth nothing any more.
+	Void(ctx context.Context, machine facts.Machine, secret types.UID) (bool, error)
 }
 
 // File is the zstd form of a proxy's file; *bundle.Artifact is one.

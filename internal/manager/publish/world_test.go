@@ -32,6 +32,7 @@ import (
 	"github.com/hawser-io/hawser/internal/manager/managertest"
 	"github.com/hawser-io/hawser/internal/manager/publish"
 	"github.com/hawser-io/hawser/internal/manager/watch"
+	"github.com/hawser-io/hawser/internal/refusal"
 )
 
 // patience bounds what is waited for; nothing takes that long unless it is broken.
@@ -57,11 +58,15 @@ type world struct {
 	minted    int
 	// mintErr is the error of minting.
 	mintErr error
+	// admission that certificates say, and whether machines cannot be taken back as their group is gone.
+	admission identity.Admission
+	groupGone bool
 }
 
 var (
-	_ caller.Machines = (*world)(nil)
-	_ publish.Tokens  = (*world)(nil)
+	_ caller.Machines    = (*world)(nil)
+	_ caller.Readmission = (*world)(nil)
+	_ publish.Tokens     = (*world)(nil)
 )
 
 func newWorld(t *testing.T) *world {
@@ -95,7 +100,7 @@ func newWorld(t *testing.T) *world {
 func (w *world) serve() {
 	w.Helper()
 	service := publish.NewService(publish.Options{
-		Hub: w.hub, Facts: w.snapshot, Callers: caller.NewChecker(w.snapshot, w, time.Now), Tokens: w,
+		Hub: w.hub, Facts: w.snapshot, Callers: caller.NewChecker(w.snapshot, w, w, time.Now), Tokens: w,
 		OpenFile: w.open, Open: w.book.open, Remove: w.remove, Elsewhere: w.heldElsewhere,
 		Cloned: w.told, Now: time.Now, Version: "0.1.0", Logger: slog.New(slog.NewJSONHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
@@ -172,6 +177,21 @@ func (w *world) Mint(_ context.Context, machine facts.Machine, account string, _
 	return &hawserv1.IstioToken{Token: fmt.Sprintf("%s of %s", account, machine.NamespacedName), Expiry: time.Now().Add(24 * time.Hour).Unix()}, nil
 }
 
+// Void: the Secret of each machine is the one that it was first.
+func (w *world) Void(_ context.Context, _ facts.Machine, secret types.UID) (bool, error) {
+	return secret != "first", nil
+}
+
+// Readmit takes a machine back that has a stamp, as a Machine of another UID.
+func (w *world) Readmit(_ context.Context, candidate facts.Machine, _ identity.Stamp) (facts.Machine, bool, error) {
+	if w.groupGone {
+		return facts.Machine{}, false, refusal.New(refusal.MachineForgotten, "machine", candidate.NamespacedName, "group", candidate.GroupKey())
+	}
+	candidate.UID = "anew"
+	w.put(candidate)
+	return candidate, true, nil
+}
+
 func (w *world) remove(_ context.Context, machine facts.Machine) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -217,21 +237,25 @@ func (w *world) certify(name string, life time.Duration) *tls.Certificate {
 	machine := facts.Machine{
 		NamespacedName: types.NamespacedName{Namespace: "shop", Name: name}, UID: types.UID("uid-" + name), Group: "ratings", KeyFingerprint: fingerprint,
 	}
-	w.change(func(f *facts.Facts) {
-		machines := map[types.NamespacedName]facts.Machine{machine.NamespacedName: machine}
-		maps.Copy(machines, f.Machines)
-		machines[machine.NamespacedName] = machine
-		f.Machines = machines
-	})
+	w.put(machine)
 	made := time.Now()
 	if life < 0 {
 		made = made.Add(2 * life)
 	}
-	certificate, err := w.authority.SignMachine(identity.Machine{Namespace: "shop", Name: name}, &key.PublicKey, made, life.Abs())
+	certificate, err := w.authority.SignMachine(identity.Machine{Namespace: "shop", Name: name}, w.admission, &key.PublicKey, made, life.Abs())
 	if err != nil {
 		w.Fatal(err)
 	}
 	return &tls.Certificate{Certificate: [][]byte{certificate.Raw}, PrivateKey: key}
+}
+
+// put adds a machine to the cluster, or replaces it.
+func (w *world) put(machine facts.Machine) {
+	w.change(func(f *facts.Facts) {
+		machines := maps.Clone(f.Machines)
+		machines[machine.NamespacedName] = machine
+		f.Machines = machines
+	})
 }
 
 // dial connects with the certificate, or without one.

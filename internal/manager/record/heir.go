@@ -4,17 +4,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hawser-io/hawser/api/v1alpha1"
 )
 
-// Heir takes out the machines whose streams an earlier process of this Pod held, and that have not come back. Nobody else can: a container that
-// crashed and was started anew has the same name, so that for the leader the replica lives. Every replica has one.
+// Heir takes out the machines whose status names a stream to this Pod although this process has none of theirs. It was an earlier process's, or it is of before
+// a restore of the cluster's state, which has brought back what was recorded then. Nobody else can: for the leader the replica lives, by its name.
+// Every replica has one.
 type Heir struct {
 	recorder *Recorder
 	machines func(ctx context.Context) ([]v1alpha1.Machine, error)
+
+	// Run's goroutine alone uses what follows: until when agents have the time to come back to this process or to another replica, and when each session
+	// was first seen that is not held.
+	settled time.Time
+	missing map[string]time.Time
 }
 
 // NewHeir makes an Heir of the recorder's Pod. machines lists all Machines, which it does not change.
@@ -28,52 +35,50 @@ func (h *Heir) NeedLeaderElection() bool { return false }
 // Start is Run, as controller-runtime's manager calls it.
 func (h *Heir) Start(ctx context.Context) error { return h.Run(ctx) }
 
-// Run works once, when agents had the time to come back to this process or to another replica, and ends; what fails is tried again, and what this
-// process has not written yet is looked at again.
+// Run works until ctx ends.
 func (h *Heir) Run(ctx context.Context) error {
-	for pause := stall; wait(ctx, pause, nil); pause = again {
-		left, err := h.round(ctx)
-		if err == nil && left == 0 || ctx.Err() != nil {
+	h.settled = h.recorder.Now().Add(stall)
+	for {
+		if err := h.round(ctx); err != nil && ctx.Err() == nil {
+			h.recorder.Logger.Warn("machines whose streams are not here any more not recorded yet", "error", err)
+		}
+		if !wait(ctx, again, nil) {
 			return nil
 		}
-		if err != nil {
-			h.recorder.Logger.Warn("machines of an earlier manager of this Pod not recorded yet", "error", err)
-		}
 	}
-	return nil
 }
 
-// round returns how many machines there are that have come back, and whose status does not say so yet.
-func (h *Heir) round(ctx context.Context) (left int, err error) {
+func (h *Heir) round(ctx context.Context) error {
 	machines, err := h.machines(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("list the machines: %w", err)
+		return fmt.Errorf("list the machines: %w", err)
 	}
+	now, missing := h.recorder.Now(), map[string]time.Time{}
 	var errs []error
 	for i := range machines {
 		connection := machines[i].Status.Connection
-		if connection == nil || connection.Manager != h.recorder.Pod {
+		if connection == nil || connection.Manager != h.recorder.Pod || h.recorder.holds(&machines[i]) {
 			continue
 		}
-		switch kept, written := h.recorder.keeps(&machines[i]); {
-		case !kept:
-			errs = append(errs, h.recorder.takeOut(ctx, &machines[i], reasonManagerLost,
-				"manager "+connection.Manager+" was started anew, and the agent has not come back"))
-		case !written:
-			left++
+		since, known := h.missing[connection.Session]
+		if !known {
+			since = now
 		}
+		missing[connection.Session] = since
+		if now.Before(h.settled) || now.Sub(since) < h.recorder.Grace {
+			continue
+		}
+		errs = append(errs, h.recorder.takeOut(ctx, &machines[i], reasonManagerLost,
+			"manager "+connection.Manager+" does not have the agent's stream any more, and the agent has not come back"))
 	}
-	return left, errors.Join(errs...)
+	h.missing = missing
+	return errors.Join(errs...)
 }
 
-// keeps reports whether this replica has a stream of the machine, or had one a moment ago, and so writes what becomes of it; and whether the
-// status names that stream. It may name an earlier one still: when thousands come back together, the last of them is written after a minute or two.
-func (r *Recorder) keeps(machine *v1alpha1.Machine) (kept, written bool) {
+// holds reports whether this process has a book of the machine, of whichever session: then it writes what is so as soon as it can.
+func (r *Recorder) holds(machine *v1alpha1.Machine) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	entry, ok := r.entries[client.ObjectKeyFromObject(machine)]
-	if !ok || entry.session.UID != machine.UID {
-		return false, false
-	}
-	return true, entry.session.ID == session(machine)
+	return ok && entry.session.UID == machine.UID
 }

@@ -58,3 +58,24 @@ func TestMachineOfAnEarlierProcessOfThePod(t *testing.T) {
 		})
 	}
 }
+
+// A restore of the cluster's state brings back what was recorded of a host that has left since: it is out of rotation soon.
+func TestStreamOfBeforeARestore(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.connect(w.replica("pod-0"), "s1", asItIs)
+		saved := w.object()
+		w.stop()
+		w.restarted("pod-0")
+		w.pass(2 * time.Minute)
+		lost := strings.Replace(down("", "ManagerLost"), " Healthy", " Connected=False(ManagerLost) Healthy", 1)
+		w.want("before", lost)
+		object := w.object()
+		w.api.change(object, func() { object.Status = saved.Status })
+		w.pass(2 * time.Second)
+		if w.object().Status.Connection == nil {
+			t.Error("agents have no time to come back")
+		}
+		w.pass(20 * time.Second)
+		w.want("after", lost)
+	})
+}

@@ -189,6 +189,7 @@ func MachineOf(o *v1alpha1.Machine) facts.Machine {
 		KeyFingerprint: o.Spec.KeyFingerprint,
 		Revoked:        o.Spec.Revoked,
 		Deleting:       o.DeletionTimestamp != nil,
+		Returning:      o.Annotations[v1alpha1.AnnotationReturning] != "",
 	}
 }
 

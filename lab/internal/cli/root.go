@@ -71,7 +71,7 @@ func NewCommand(layout sandbox.Layout, user int, out, errOut io.Writer) *cobra.C
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "", `print "json" in place of text`)
 	root.AddCommand(
 		a.upCommand(), a.downCommand(), a.statusCommand(), a.logsCommand(),
-		a.vmCommand(), a.componentCommand(), a.linkCommand(), a.gatewayCommand(), a.istioCommand(), a.registryCommand(),
+		a.vmCommand(), a.componentCommand(), a.etcdCommand(), a.linkCommand(), a.gatewayCommand(), a.istioCommand(), a.registryCommand(),
 		a.kubeconfigCommand(), a.envCommand(), a.buildCommand(),
 	)
 	root.AddCommand(a.insideCommands()...)

@@ -38,6 +38,7 @@ func (l *lab) routes() {
 	l.server.Handle("POST /v1/components/{name}/start", func(r *http.Request) (any, error) {
 		return struct{}{}, l.supervisor.Release(r.Context(), r.PathValue("name"))
 	})
+	l.etcdRoutes()
 	l.machineRoutes()
 }
 

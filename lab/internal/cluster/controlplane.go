@@ -16,7 +16,7 @@ func (c Config) etcd() sandbox.Component {
 		Name: "etcd",
 		Args: []string{
 			c.Kube, "etcd", "--data-dir=" + c.path("etcd"), "--listen-client-urls=" + etcdURL,
-			"--listen-peer-urls=http://127.0.0.1:2380", "--unsafe-no-fsync",
+			"--listen-peer-urls=" + etcdPeer, "--unsafe-no-fsync",
 		},
 		Ready: httpReady(etcdURL + "/health"),
 	}

@@ -76,7 +76,7 @@ func (c *cluster) join(ctx context.Context, authority *ca.Authority, name, group
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	signed, err := authority.SignMachine(identity.Machine{Namespace: meshNamespace, Name: name}, &key.PublicKey, time.Now(), 24*time.Hour)
+	signed, err := authority.SignMachine(identity.Machine{Namespace: meshNamespace, Name: name}, identity.Admission{}, &key.PublicKey, time.Now(), 24*time.Hour)
 	if err != nil {
 		return tls.Certificate{}, err
 	}

@@ -133,8 +133,11 @@ type Hello struct {
 	Instance string `protobuf:"bytes,5,opt,name=instance,proto3" json:"instance,omitempty"`
 	// Name of the ServiceAccount that the Istio token is of; empty if there is no token.
 	ServiceAccount string `protobuf:"bytes,6,opt,name=service_account,json=serviceAccount,proto3" json:"service_account,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// UID of the Secret that the Istio token is bound to, by which the manager sees that the token is void, as after a restore of the cluster's state;
+	// empty if there is no token.
+	TokenSecret   string `protobuf:"bytes,7,opt,name=token_secret,json=tokenSecret,proto3" json:"token_secret,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Hello) Reset() {
@@ -205,6 +208,13 @@ func (x *Hello) GetInstance() string {
 func (x *Hello) GetServiceAccount() string {
 	if x != nil {
 		return x.ServiceAccount
+	}
+	return ""
+}
+
+func (x *Hello) GetTokenSecret() string {
+	if x != nil {
+		return x.TokenSecret
 	}
 	return ""
 }
@@ -923,7 +933,7 @@ const file_hawser_v1_machine_proto_rawDesc = "" +
 	"\x05hello\x18\x01 \x01(\v2\x10.hawser.v1.HelloH\x00R\x05hello\x12+\n" +
 	"\x06report\x18\x02 \x01(\v2\x11.hawser.v1.ReportH\x00R\x06report\x12%\n" +
 	"\x04pong\x18\x03 \x01(\v2\x0f.hawser.v1.PongH\x00R\x04pongB\t\n" +
-	"\amessage\"\xe4\x01\n" +
+	"\amessage\"\x87\x02\n" +
 	"\x05Hello\x12(\n" +
 	"\x04host\x18\x01 \x01(\v2\x14.hawser.v1.HostFactsR\x04host\x12\x1e\n" +
 	"\n" +
@@ -932,7 +942,8 @@ const file_hawser_v1_machine_proto_rawDesc = "" +
 	"\ftoken_expiry\x18\x03 \x01(\x03R\vtokenExpiry\x12)\n" +
 	"\x06report\x18\x04 \x01(\v2\x11.hawser.v1.ReportR\x06report\x12\x1a\n" +
 	"\binstance\x18\x05 \x01(\tR\binstance\x12'\n" +
-	"\x0fservice_account\x18\x06 \x01(\tR\x0eserviceAccount\"\x16\n" +
+	"\x0fservice_account\x18\x06 \x01(\tR\x0eserviceAccount\x12!\n" +
+	"\ftoken_secret\x18\a \x01(\tR\vtokenSecret\"\x16\n" +
 	"\x04Pong\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"\xd5\x03\n" +
 	"\x06Report\x12-\n" +
