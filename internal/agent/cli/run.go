@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -55,6 +56,7 @@ func (p *Program) run(ctx context.Context) error {
 			open, err := socket.Accepted(plan.AccountID, plan.InboundPort)
 			return len(open), err
 		},
+		Now:            time.Now,
 		MetricsAddress: p.Environment("HAWSER_METRICS_ADDRESS"),
 		Log:            log,
 	})
