@@ -12,7 +12,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hawser-io/hawser/internal/agent/atomicfile"
 	"github.com/hawser-io/hawser/internal/agent/converge"
 	"github.com/hawser-io/hawser/internal/agent/host"
 )
@@ -33,7 +32,7 @@ func doAndDie() int {
 		panic(err)
 	}
 	proxy, served := version("1.0")
-	h := host.NewWith(host.Options{Manager: elsewhere, Artifacts: served, Reachable: reached}, atomicfile.Writer{Before: func(change string) {
+	h := host.New(host.Options{Manager: elsewhere, Artifacts: served, Reachable: reached, Before: func(change string) {
 		if !strings.HasPrefix(change, os.Getenv(variableAmong)) {
 			return
 		}
