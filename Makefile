@@ -34,6 +34,7 @@ test: generated lint unit lab-unit apiserver lab-machines e2e ## All tests, in a
 .PHONY: unit
 unit: prerequisites-go ## Unit tests under the race detector: seconds, no root
 	@go test -race ./...
+	@go test -race -tags faults ./internal/agent/faults
 
 .PHONY: apiserver
 apiserver: bin/hawser-lab ## Tests against a real kube-apiserver and etcd
@@ -73,6 +74,10 @@ dist/linux-%: $(GO_SRC) | prerequisites-go
 .PHONY: packages
 packages: dist/hawser-agent_$(VERSION)_$(ARCH).deb ## Build the agent's deb and rpm into dist/ (ARCH=arm64 for others)
 
+# For scenarios alone: an agent that tests strike where they could not otherwise.
+dist/faults/hawser-agent: $(GO_SRC)
+	@$(GOBUILD) -tags grpcnotrace,faults -o $@ ./cmd/$(@F)
+
 .PHONY: image
 ARCHITECTURES ?= amd64 arm64
 image: $(ARCHITECTURES:%=dist/linux-%/hawser-manager) ## Build and push the manager's image: make image IMAGE=registry.example/hawser-manager:1
@@ -99,8 +104,8 @@ generated: ## Check that the generated code is current
 .PHONY: lint
 lint: prerequisites-go ## gofmt, go vet, staticcheck, buf lint, in both modules
 	@unformatted=$$(gofmt -l api cmd internal lab packaging test); test -z "$$unformatted" || { echo "not formatted: $$unformatted" >&2; exit 1; }
-	@go vet -tags 'apiserver e2e lab' ./... && cd lab && go vet -tags lab ./...
-	@$(TOOL) staticcheck -tags 'apiserver,e2e,lab' ./...
+	@go vet -tags 'apiserver e2e faults lab' ./... && cd lab && go vet -tags lab ./...
+	@$(TOOL) staticcheck -tags 'apiserver,e2e,faults,lab' ./...
 	@cd lab && go tool -modfile=../tools/go.mod staticcheck -tags lab ./...
 	@$(TOOL) buf lint
 
