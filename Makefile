@@ -34,6 +34,7 @@ test: generated lint unit lab-unit apiserver lab-machines e2e ## All tests, in a
 .PHONY: unit
 unit: prerequisites-go ## Unit tests under the race detector: seconds, no root
 	@go test -race ./...
+	@go test -race -tags faults ./internal/agent/faults
 
 .PHONY: apiserver
 apiserver: bin/hawser-lab ## Tests against a real kube-apiserver and etcd
@@ -48,11 +49,11 @@ lab-machines: prerequisites-lab ## Tests of the lab's machines and networks on t
 	@cd lab && CGO_ENABLED=0 go test -tags lab -count=1 -p 1 ./...
 
 .PHONY: e2e
-e2e: prerequisites-lab build packages ## End-to-end scenarios in the lab (root)
+e2e: prerequisites-lab build packages dist/faults/hawser-agent ## End-to-end scenarios in the lab (root)
 	@scripts/e2e
 
 .PHONY: soak
-soak: prerequisites-lab build packages ## The scenarios whose faults are shortened in `make test`, in full: an hour (root)
+soak: prerequisites-lab build packages dist/faults/hawser-agent ## The scenarios whose faults are shortened in `make test`, in full: an hour (root)
 	@HAWSER_SOAK=yes TIMEOUT=3h scripts/e2e -run 'TestScenarios/(54|59|95)'
 
 .PHONY: bench
@@ -76,6 +77,10 @@ dist/linux-%: $(GO_SRC) | prerequisites-go
 
 .PHONY: packages
 packages: dist/hawser-agent_$(VERSION)_$(ARCH).deb ## Build the agent's deb and rpm into dist/ (ARCH=arm64 for others)
+
+# For scenarios alone: an agent that tests strike where they could not otherwise.
+dist/faults/hawser-agent: $(GO_SRC)
+	@$(GOBUILD) -tags grpcnotrace,faults -o $@ ./cmd/$(@F)
 
 .PHONY: image
 ARCHITECTURES ?= amd64 arm64
@@ -103,8 +108,8 @@ generated: ## Check that the generated code is current
 .PHONY: lint
 lint: prerequisites-go ## gofmt, go vet, staticcheck, buf lint, in both modules
 	@unformatted=$$(gofmt -l api cmd internal lab packaging test); test -z "$$unformatted" || { echo "not formatted: $$unformatted" >&2; exit 1; }
-	@go vet -tags 'apiserver e2e lab' ./... && cd lab && go vet -tags lab ./...
-	@$(TOOL) staticcheck -tags 'apiserver,e2e,lab' ./...
+	@go vet -tags 'apiserver e2e faults lab' ./... && cd lab && go vet -tags lab ./...
+	@$(TOOL) staticcheck -tags 'apiserver,e2e,faults,lab' ./...
 	@cd lab && go tool -modfile=../tools/go.mod staticcheck -tags lab ./...
 	@$(TOOL) buf lint
 

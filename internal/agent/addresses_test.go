@@ -47,7 +47,7 @@ func (l *fakeLinks) set(list ...string) {
 
 func TestAddressesAreFollowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		links, board, moves := &fakeLinks{list: []string{"10.0.0.1", "10.1.0.1"}, events: make(chan struct{})}, report.NewBoard(), 0
+		links, board, moves := &fakeLinks{list: []string{"10.0.0.1", "10.1.0.1"}, events: make(chan struct{})}, report.NewBoard(time.Now), 0
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() {

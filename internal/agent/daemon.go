@@ -67,12 +67,13 @@ func open(options Options) (*daemon, error) {
 		options.Log.Warn("the stored desired state is of no use", "error", err)
 	}
 	d := &daemon{
-		options: options, enrollment: identity.Enrollment, started: time.Now(), board: report.NewBoard(),
+		options: options, enrollment: identity.Enrollment, started: time.Now(), board: report.NewBoard(options.Now),
 		probeChanged: make(chan struct{}, 1), proxyLooked: make(chan struct{}), applicationLooked: make(chan struct{}), removed: make(chan string, 1),
 	}
 	d.lookedProxy = sync.OnceFunc(func() { close(d.proxyLooked) })
 	d.lookedApplication = sync.OnceFunc(func() { close(d.applicationLooked) })
 	d.dialer = dial.New(d.enrollment.Manager, d.gateways)
+	d.dialer.Now = options.Now
 	if d.machine, err = options.Machine(Connect{Manager: d.enrollment.Manager, Dialer: d.dialer, Identity: options.Store.Identity}); err != nil {
 		return nil, err
 	}
@@ -85,7 +86,7 @@ func open(options Options) (*daemon, error) {
 	if token != nil {
 		d.held(token)
 	}
-	d.renewer = renew.New(options.Store, renew.NewManager(d.dialer), d.renewed, options.Log)
+	d.renewer = renew.New(options.Store, renew.NewManager(d.dialer), d.renewed, options.Now, options.Log)
 	d.stream = subscribe.New(subscribe.NewManager(d.dialer, options.Store.Identity), d, d, d.connection, options.Log)
 	return d, nil
 }

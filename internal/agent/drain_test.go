@@ -123,7 +123,7 @@ func TestProxyIsDrainedUntilItIsReadyAgain(t *testing.T) {
 
 // What the agent itself does to the proxy is not held up.
 func TestProxyThatTheAgentRestartsIsNotDrained(t *testing.T) {
-	d := &daemon{board: report.NewBoard()}
+	d := &daemon{board: report.NewBoard(time.Now)}
 	d.board.Update(func(f *report.Facts) {
 		f.Configuration.Steps = []report.Step{{Name: "restart the proxy", Started: time.Now()}}
 	})

@@ -173,10 +173,12 @@ type world struct {
 	notify notify.Socket
 	// serving counts callers' connections.
 	serving func() (int, error)
+	// now is the host's clock.
+	now func() time.Time
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, manager: managertest.Start(t), store: store.New(filepath.Join(t.TempDir(), "hawser")), service: &fakeService{}, serving: func() (int, error) { return 0, nil }}
+	w := &world{t: t, manager: managertest.Start(t), store: store.New(filepath.Join(t.TempDir(), "hawser")), service: &fakeService{}, now: time.Now, serving: func() (int, error) { return 0, nil }}
 	w.drift = &fakeDrift{changed: make(chan struct{})}
 	w.machine = &fakeMachine{changed: make(chan struct{})}
 	w.socket = filepath.Join(t.TempDir(), "agent.sock")
@@ -215,6 +217,7 @@ func (w *world) options() Options {
 		Readiness:        func(string) string { return w.proxy.URL },
 		ProxyCertificate: func(string) string { return filepath.Join(w.store.Directory(), "identity/cert.pem") },
 		Serving:          w.serving,
+		Now:              w.now,
 		Notify:           w.notify, Watchdog: 10 * time.Millisecond,
 		Log: slog.New(slog.NewTextHandler(w.t.Output(), nil)),
 	}

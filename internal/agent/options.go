@@ -34,6 +34,8 @@ type Options struct {
 	ProxyCertificate func(slot string) string
 	// Serving counts the connections that callers have to the proxy.
 	Serving func() (int, error)
+	// Now is the host's clock: what is said and done about dates goes by it. What lasts goes by the monotonic clock, which nobody sets.
+	Now func() time.Time
 	// MetricsAddress is HOST:PORT that Prometheus may ask at; empty for none.
 	MetricsAddress string
 	Log            *slog.Logger

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/hawser-io/hawser/internal/agent/report"
 )
@@ -14,7 +15,7 @@ func TestProxyThatDiesBeforeTheFirstLookIsLost(t *testing.T) {
 	defer status.Close()
 	lost := 0
 	w := &proxyWatch{
-		board: report.NewBoard(), readiness: func(string) string { return status.URL },
+		board: report.NewBoard(time.Now), readiness: func(string) string { return status.URL },
 		looked: func() {}, lost: func() { lost++ }, back: func() { t.Error("it is not back") },
 	}
 	w.board.Update(func(f *report.Facts) { f.Proxy = report.Proxy{Slot: "a", Ready: true} })

@@ -31,7 +31,7 @@ func TestScenarios(t *testing.T) {
 			running.Go(func() error {
 				t.Run(strings.TrimSuffix(filepath.Base(script), ".txtar"), func(t *testing.T) {
 					testscript.RunT(reporting{t}, testscript.Params{
-						Files:               []string{script},
+						Files: []string{script},
 						Setup: func(env *testscript.Env) error {
 							env.Vars = append(append(env.Vars, environment...), durations(os.Getenv("HAWSER_SOAK") != "")...)
 							return nil

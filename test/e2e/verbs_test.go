@@ -47,17 +47,19 @@ func commands() map[string]command {
 
 func verbs() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
 	all := map[string]func(*testscript.TestScript, bool, []string){
-		"until":     func(ts *testscript.TestScript, neg bool, args []string) { repeat(ts, neg, args, untilMatch) },
-		"untilnot":  func(ts *testscript.TestScript, neg bool, args []string) { repeat(ts, neg, args, untilNoMatch) },
-		"always":    func(ts *testscript.TestScript, neg bool, args []string) { repeat(ts, neg, args, alwaysMatch) },
-		"load":      load,
-		"snapshot":  snapshot,
-		"apply":     apply,
-		"join":      join,
-		"let":       let,
-		"machine":   machine,
-		"install":   install,
-		"killed-at": killedAt,
+		"until":       func(ts *testscript.TestScript, neg bool, args []string) { repeat(ts, neg, args, untilMatch) },
+		"untilnot":    func(ts *testscript.TestScript, neg bool, args []string) { repeat(ts, neg, args, untilNoMatch) },
+		"always":      func(ts *testscript.TestScript, neg bool, args []string) { repeat(ts, neg, args, alwaysMatch) },
+		"load":        load,
+		"snapshot":    snapshot,
+		"apply":       apply,
+		"join":        join,
+		"let":         let,
+		"machine":     machine,
+		"install":     install,
+		"killed-at":   killedAt,
+		"faulty":      faulty,
+		"killed-each": killedEach,
 	}
 	for verb, c := range commands() {
 		all[verb] = func(ts *testscript.TestScript, neg bool, args []string) {

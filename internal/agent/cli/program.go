@@ -4,10 +4,12 @@ import (
 	"context"
 	"io"
 	"os"
+	"time"
 
 	"golang.org/x/term"
 
 	"github.com/hawser-io/hawser/internal/agent"
+	"github.com/hawser-io/hawser/internal/agent/faults"
 	"github.com/hawser-io/hawser/internal/agent/host"
 	"github.com/hawser-io/hawser/internal/agent/host/command"
 	"github.com/hawser-io/hawser/internal/agent/local"
@@ -42,6 +44,9 @@ type Program struct {
 	Root    string
 	Host    func(host.Options) Host
 	Service Service
+	// Before is told by the agent of each change to the host before it is made; nil for nobody. Now is the clock that it judges dates by.
+	Before func(change string)
+	Now    func() time.Time
 	// Environment has the variables that systemd sets.
 	Environment func(name string) string
 }
@@ -53,6 +58,8 @@ func Real() *Program {
 		State: store.DefaultDirectory, Socket: local.DefaultSocket, Lock: "/run/hawser-agent.lock",
 		Host:        func(options host.Options) Host { return host.New(options) },
 		Service:     service.New(command.Exec{}),
+		Before:      faults.Before(),
+		Now:         faults.Now(),
 		Environment: os.Getenv,
 	}
 }

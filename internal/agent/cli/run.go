@@ -13,6 +13,7 @@ import (
 
 	"github.com/hawser-io/hawser/internal/agent"
 	"github.com/hawser-io/hawser/internal/agent/artifact"
+	"github.com/hawser-io/hawser/internal/agent/atomicfile"
 	"github.com/hawser-io/hawser/internal/agent/drift"
 	"github.com/hawser-io/hawser/internal/agent/host"
 	"github.com/hawser-io/hawser/internal/agent/host/socket"
@@ -35,12 +36,12 @@ func (p *Program) run(ctx context.Context) error {
 	defer stop()
 	log := p.logger()
 	return agent.Run(ctx, agent.Options{
-		Store: store.New(p.State), Socket: p.Socket, Service: p.Service,
+		Store: store.NewWith(p.State, atomicfile.Writer{Before: p.Before}), Socket: p.Socket, Service: p.Service,
 		Notify:   notify.Socket(p.Environment("NOTIFY_SOCKET")),
 		Watchdog: notify.WatchdogInterval(p.Environment("WATCHDOG_USEC")),
 		Machine: func(connect agent.Connect) (agent.Machine, error) {
 			return agent.NewConverging(p.Host(host.Options{
-				Root: p.Root, Manager: connect.Manager, Log: log, Reachable: connect.Reach,
+				Root: p.Root, Manager: connect.Manager, Log: log, Reachable: connect.Reach, Before: p.Before,
 				Artifacts: artifact.NewManager(connect.Dialer, connect.Identity),
 			}), p.Root), nil
 		},
@@ -55,6 +56,7 @@ func (p *Program) run(ctx context.Context) error {
 			open, err := socket.Accepted(plan.AccountID, plan.InboundPort)
 			return len(open), err
 		},
+		Now:            p.Now,
 		MetricsAddress: p.Environment("HAWSER_METRICS_ADDRESS"),
 		Log:            log,
 	})

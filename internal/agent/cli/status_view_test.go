@@ -37,7 +37,7 @@ func healthyFacts() report.Facts {
 }
 
 func describe(facts report.Facts) local.Status {
-	board := report.NewBoard()
+	board := report.NewBoard(time.Now)
 	board.Update(func(f *report.Facts) { *f = facts })
 	judged := board.Report()
 	for _, condition := range judged.GetConditions() {

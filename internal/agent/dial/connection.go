@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
@@ -15,6 +16,8 @@ import (
 type Connection struct {
 	*grpc.ClientConn
 	manager string
+	// now is the host's clock.
+	now func() time.Time
 
 	mutex sync.Mutex
 	peer  string
@@ -43,12 +46,12 @@ func (c *Connection) Explain(err error) error {
 	defer c.mutex.Unlock()
 	if c.failure == nil && !c.reached {
 		// The call was given up while connecting was still under way.
-		return unreachable(c.manager, c.peer, context.DeadlineExceeded, true)
+		return unreachable(c.manager, c.peer, context.DeadlineExceeded, c.now(), true)
 	}
 	if c.failure == nil {
 		return explainCall(c.manager, err)
 	}
-	return unreachable(c.manager, c.peer, c.failure, !c.reached)
+	return unreachable(c.manager, c.peer, c.failure, c.now(), !c.reached)
 }
 
 func (c *Connection) connected(raw net.Conn, err error) {

@@ -40,6 +40,8 @@ func keptAlive() net.KeepAliveConfig {
 
 // Dialer opens connections to one manager.
 type Dialer struct {
+	// Now is the host's clock, by which the manager's certificate is judged; nil for time.Now.
+	Now func() time.Time
 	// manager is HOST:PORT.
 	manager string
 	// known returns addresses (HOST:PORT) that the manager is reached by besides, for when its name does not resolve or
@@ -59,7 +61,9 @@ func New(manager string, known func() []string) *Dialer {
 // Connect returns a connection secured by config. Connecting itself happens with the first call on it, and once: a connection
 // that broke is to be closed.
 func (d *Dialer) Connect(config *tls.Config) (*Connection, error) {
-	connection := &Connection{manager: d.manager}
+	config = config.Clone()
+	config.Time = d.now
+	connection := &Connection{manager: d.manager, now: d.now}
 	client, err := grpc.NewClient("passthrough:///"+identity.ManagerServerName,
 		grpc.WithTransportCredentials(watched{credentials.NewTLS(config), connection}),
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
@@ -79,6 +83,13 @@ func (d *Dialer) Connect(config *tls.Config) (*Connection, error) {
 	}
 	connection.ClientConn = client
 	return connection, nil
+}
+
+func (d *Dialer) now() time.Time {
+	if d.Now == nil {
+		return time.Now()
+	}
+	return d.Now()
 }
 
 func (d *Dialer) connect(ctx context.Context) (net.Conn, error) {

@@ -34,9 +34,9 @@ func (u *Unreachable) Error() string { return u.Message + ": " + u.Next }
 // Unwrap gives the error of the network or of TLS.
 func (u *Unreachable) Unwrap() error { return u.cause }
 
-// unreachable words failure, the error of connecting. peer is empty if no TCP connection was made.
-func unreachable(manager, peer string, failure error, unsent bool) error {
-	message, next := words(manager, peer, failure)
+// unreachable words failure, the error of connecting at the host's time now. peer is empty if no TCP connection was made.
+func unreachable(manager, peer string, failure error, now time.Time, unsent bool) error {
+	message, next := words(manager, peer, failure, now)
 	return &Unreachable{Message: message, Next: next, Unsent: unsent, Final: final(failure), cause: failure}
 }
 
@@ -71,7 +71,7 @@ func explainCall(manager string, err error) error {
 	}
 }
 
-func words(manager, peer string, failure error) (message, next string) {
+func words(manager, peer string, failure error, now time.Time) (message, next string) {
 	var (
 		name    *net.DNSError
 		invalid x509.CertificateInvalidError
@@ -87,7 +87,7 @@ func words(manager, peer string, failure error) (message, next string) {
 		return fmt.Sprintf("what answers at %s is not the manager that the join token was made by", manager),
 			"use the manager address that `hawser token create` printed with this token; if it is that one, something between intercepts TLS"
 	case errors.As(failure, &invalid) && invalid.Reason == x509.Expired:
-		return fmt.Sprintf("the manager's certificate is not valid at this host's time, %s (%v)", time.Now().UTC().Format(time.RFC3339), invalid),
+		return fmt.Sprintf("the manager's certificate is not valid at this host's time, %s (%v)", now.UTC().Format(time.RFC3339), invalid),
 			"set the clock (`timedatectl set-ntp true`)"
 	case errors.As(failure, &unknown):
 		return fmt.Sprintf("what answers at %s has a certificate of another authority than the one this machine joined", manager),

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -50,7 +51,7 @@ func TestWords(t *testing.T) {
 		{"failing manager", peer, status.Error(codes.Internal, "etcd is away"), nil},
 		{"not a call", peer, errors.New("the manager closed the stream"), nil},
 	} {
-		connection := &Connection{manager: "gw.example:15012", peer: failed.peer, reached: failed.failure == nil, failure: failed.failure}
+		connection := &Connection{manager: "gw.example:15012", now: time.Now, peer: failed.peer, reached: failed.failure == nil, failure: failed.failure}
 		text := connection.Explain(failed.err).Error()
 		if strings.Contains(text, "\n") || strings.Contains(text, "rpc error") {
 			t.Errorf("%s: %q", failed.name, text)
@@ -62,7 +63,7 @@ func TestWords(t *testing.T) {
 
 // A request may have been taken before its connection broke, whatever became of the next one.
 func TestARequestThatMayHaveBeenSentIsNotUnsent(t *testing.T) {
-	connection := &Connection{manager: "gw.example:15012", reached: true, failure: dialing(syscall.ECONNREFUSED)}
+	connection := &Connection{manager: "gw.example:15012", now: time.Now, reached: true, failure: dialing(syscall.ECONNREFUSED)}
 	var away *Unreachable
 	if err := connection.Explain(status.Error(codes.Unavailable, "connection reset")); !errors.As(err, &away) || away.Unsent {
 		t.Errorf("got %#v", err)

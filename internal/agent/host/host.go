@@ -43,6 +43,8 @@ type Options struct {
 	Reachable func(ctx context.Context) error
 	// InterceptionDelay is the time of the dead man's switch; 0: interception.DefaultDelay.
 	InterceptionDelay time.Duration
+	// Before is told of each change before it is made; nil for nobody. Tests die in it.
+	Before func(change string)
 	// Log gets what is worth to know beside the steps; nil for nothing.
 	Log *slog.Logger
 }
@@ -123,7 +125,9 @@ type Host struct {
 const LedgerFile = plan.StateDirectory + "/state/ledger.json"
 
 // New returns this machine. It does no I/O.
-func New(options Options) *Host { return assemble(options, file.Kernel{}, atomicfile.Writer{}) }
+func New(options Options) *Host {
+	return assemble(options, file.Kernel{}, atomicfile.Writer{Before: options.Before})
+}
 
 // assemble returns a machine whose files are owned and written by these two.
 func assemble(options Options, owners file.Owners, files atomicfile.Writer) *Host {

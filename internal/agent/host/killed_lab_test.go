@@ -6,13 +6,14 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
 
-	"github.com/hawser-io/hawser/internal/agent/atomicfile"
+	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
 	"github.com/hawser-io/hawser/internal/agent/converge"
 	"github.com/hawser-io/hawser/internal/agent/host"
 )
@@ -32,8 +33,8 @@ func doAndDie() int {
 	if err != nil {
 		panic(err)
 	}
-	proxy, served := version("1.0")
-	h := host.NewWith(host.Options{Manager: elsewhere, Artifacts: served, Reachable: reached}, atomicfile.Writer{Before: func(change string) {
+	former, latter, served := states()
+	h := host.New(host.Options{Manager: elsewhere, Artifacts: served, Reachable: reached, Before: func(change string) {
 		if !strings.HasPrefix(change, os.Getenv(variableAmong)) {
 			return
 		}
@@ -46,18 +47,40 @@ func doAndDie() int {
 	case "restore":
 		err = h.Restore(context.Background())
 	default:
+		want := former
+		if os.Getenv(variableDoes) == "change" {
+			want = latter
+		}
 		c := converge.Converger{Host: h, Finished: func(t converge.Taken) {
 			if after := os.Getenv(variableAfter); after != "" && strings.HasPrefix(t.Step.String(), after) {
 				die()
 			}
 		}}
-		_, err = c.Converge(context.Background(), desired(proxy))
+		_, err = c.Converge(context.Background(), want)
 	}
 	if err != nil {
 		os.Stderr.WriteString(err.Error())
 		return 1
 	}
 	return 0
+}
+
+// states are what a machine is told to be, before and after as many kinds of things have changed as there are, with the files for both.
+func states() (former, latter *hawserv1.DesiredState, served artifacts) {
+	proxy, served := version("1.0")
+	next, more := version("1.1")
+	maps.Copy(served.compressed, more.compressed)
+	former, latter = desired(proxy), desired(next)
+	latter.Generation = "g2"
+	latter.Mesh.MeshYaml = append(latter.Mesh.MeshYaml, "  concurrency: 1\n"...)
+	latter.Mesh.Environment[0].Value = "another value"
+	latter.Mesh.RootCertificates = []byte("other root certificates\n")
+	latter.Mesh.HostAliases[0].Address = "192.0.2.2"
+	latter.Interception.ExcludeOutboundPorts = []string{"15012", "7001"}
+	latter.Dns.SearchDomains, latter.Dns.Zones = []string{"shop.svc.cluster.local"}, []string{"cluster.local"}
+	latter.Unit.OpenFiles = 32768
+	latter.Token.Token = "another token"
+	return former, latter, served
 }
 
 func die() {
@@ -132,6 +155,53 @@ func TestMachine_KilledAnywhere(t *testing.T) {
 					}
 					return
 				}
+			}
+		})
+	}
+}
+
+// TestMachine_ChangeKilledAnywhere kills changes of a machine that has joined, there and back. Converging again completes each of them, to the very
+// files and rules that it ends with undisturbed.
+func TestMachine_ChangeKilledAnywhere(t *testing.T) {
+	former, latter, served := states()
+	m := fresh(t, served, reached)
+	wanted, does := []*hawserv1.DesiredState{former, latter}, []string{"join", "change"}
+	var whole [2]string
+	// Twice: from the second time on the ledger knows all that is ever changed. The last one is what the machine is, and turn what it is to be next.
+	turn := 0
+	for i := range 4 {
+		m.converge(wanted[i%2])
+		whole[i%2] = files(t) + m.shell("nft -s list ruleset")
+	}
+	for _, c := range []struct {
+		name, among   string
+		first, stride int
+		least         int
+	}{
+		{"between steps", "step: ", 0, 1, 12},
+		{"within steps", "", 3, 19, 5},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := machine{T: t, host: m.host}
+			for count := 0; ; count, turn = count+1, 1-turn {
+				number := c.first + count*c.stride
+				killed := m.killed(variableDoes+"="+does[turn], variableAmong+"="+c.among, variableNumber+"="+strconv.Itoa(number))
+				steps := m.converge(wanted[turn])
+				if now := files(t) + m.shell("nft -s list ruleset"); now != whole[turn] {
+					t.Fatalf("killed at %d, completed by\n%s\nthe host is not as it would be:\n%s", number, strings.Join(steps, "\n"), difference(whole[turn], now))
+				}
+				if steps := m.converge(wanted[turn]); len(steps) > 0 {
+					t.Errorf("killed at %d: converging again took steps:\n%s", number, strings.Join(steps, "\n"))
+				}
+				if killed {
+					continue
+				}
+				turn = 1 - turn
+				t.Logf("killed %d times", count)
+				if count < c.least || len(steps) > 0 {
+					t.Errorf("killed %d times, want at least %d; what was not killed left\n%s", count, c.least, strings.Join(steps, "\n"))
+				}
+				return
 			}
 		})
 	}

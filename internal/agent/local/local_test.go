@@ -46,7 +46,7 @@ func serve(t *testing.T) (*report.Board, string) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	board, done := report.NewBoard(), make(chan error)
+	board, done := report.NewBoard(time.Now), make(chan error)
 	go func() { done <- NewServer(fakeAgent{board}, slog.New(slog.DiscardHandler)).Serve(ctx, listener) }()
 	t.Cleanup(func() {
 		cancel()
@@ -183,7 +183,7 @@ func TestClientThatGivesUpIsNotWaitedFor(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() {
-		done <- NewServer(busyAgent{fakeAgent{report.NewBoard()}}, slog.New(slog.DiscardHandler)).Serve(ctx, listener)
+		done <- NewServer(busyAgent{fakeAgent{report.NewBoard(time.Now)}}, slog.New(slog.DiscardHandler)).Serve(ctx, listener)
 	}()
 	limited, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()

@@ -40,12 +40,14 @@ type Renewer struct {
 	// renewed hears of the certificate in use: at first of the stored one, then of each new one.
 	renewed func(*store.Identity)
 	expired chan struct{}
-	log     *slog.Logger
+	// now is the host's clock.
+	now func() time.Time
+	log *slog.Logger
 }
 
-// New returns a renewer that Run starts.
-func New(keeper Keeper, authority Authority, renewed func(*store.Identity), log *slog.Logger) *Renewer {
-	return &Renewer{keeper: keeper, authority: authority, renewed: renewed, expired: make(chan struct{}, 1), log: log}
+// New returns a renewer that Run starts. now is the host's clock.
+func New(keeper Keeper, authority Authority, renewed func(*store.Identity), now func() time.Time, log *slog.Logger) *Renewer {
+	return &Renewer{keeper: keeper, authority: authority, renewed: renewed, expired: make(chan struct{}, 1), now: now, log: log}
 }
 
 // Expired says that the manager was reached and does not take the certificate any more: it is renewed now, whatever this host's clock
@@ -66,16 +68,16 @@ func (r *Renewer) Run(ctx context.Context) error {
 		return err
 	}
 	r.renewed(identity)
-	due, pause := halfLife(identity.Leaf()), shortestPause
+	next, pause := r.stored(identity.Leaf()), shortestPause
 	for {
-		if !r.wait(ctx, due) {
+		if !r.wait(ctx, next) {
 			return nil
 		}
 		identity, err := r.renew(ctx)
 		if err == nil {
 			r.log.Info("renewed the agent's certificate", "expiry", identity.Leaf().NotAfter)
 			r.renewed(identity)
-			due, pause = r.next(identity.Leaf(), time.Now()), shortestPause
+			next, pause = r.fresh(identity.Leaf()), shortestPause
 			continue
 		}
 		if ctx.Err() != nil {
@@ -83,7 +85,7 @@ func (r *Renewer) Run(ctx context.Context) error {
 		}
 		retry := pause/2 + rand.N(pause)
 		r.log.Warn("could not renew the agent's certificate", "error", err, "retry", retry.Round(time.Second))
-		due, pause = time.Now().Add(retry), min(2*pause, longestPause)
+		next, pause = due{latest: time.Now().Add(retry)}, min(2*pause, longestPause)
 	}
 }
 
@@ -106,23 +108,41 @@ func (r *Renewer) renew(ctx context.Context) (*store.Identity, error) {
 	return r.keeper.Identity()
 }
 
-// next is when a certificate that came just now is to be renewed. One that is not in the first half of its life by this host's clock comes from a
+// due is when something is to be done: by whichever clock says so first.
+type due struct {
+	// date by the host's clock, which goes on while the host sleeps, and can be set; zero if that clock is wrong.
+	date time.Time
+	// latest by the monotonic clock, which nobody sets.
+	latest time.Time
+}
+
+// stored is when a certificate is to be renewed that came some time ago.
+func (r *Renewer) stored(certificate *x509.Certificate) due {
+	date := halfLife(certificate)
+	return due{date, time.Now().Add(min(date.Sub(r.now()), lifeOf(certificate)/2))}
+}
+
+// fresh is when a certificate that came just now is to be renewed. One that is not at the beginning of its life by this host's clock comes from a
 // manager with another clock, and one of the two is wrong: the manager takes the certificate all the same, as it goes by its own. To go by this
 // host's would be to ask without a pause, or never.
-func (r *Renewer) next(certificate *x509.Certificate, now time.Time) time.Time {
-	due := halfLife(certificate)
-	if !now.Before(certificate.NotBefore) && now.Before(due) {
-		return due
+func (r *Renewer) fresh(certificate *x509.Certificate) due {
+	now, date := r.now(), halfLife(certificate)
+	if age := now.Sub(certificate.NotBefore); age >= 0 && age < lifeOf(certificate)/4 {
+		return due{date, time.Now().Add(date.Sub(now))}
 	}
 	r.log.Warn("this host's clock and the manager's differ: set the clock (`timedatectl set-ntp true`)",
 		"now", now.UTC().Format(time.RFC3339), "certificate_from", certificate.NotBefore.Format(time.RFC3339), "certificate_until", certificate.NotAfter.Format(time.RFC3339))
-	return now.Add(due.Sub(certificate.NotBefore))
+	return due{latest: time.Now().Add(date.Sub(certificate.NotBefore))}
+}
+
+func lifeOf(certificate *x509.Certificate) time.Duration {
+	return certificate.NotAfter.Sub(certificate.NotBefore)
 }
 
 // halfLife is when the certificate is to be renewed: half of its life, up to a tenth later or earlier, so that machines
 // which joined together do not come together.
 func halfLife(certificate *x509.Certificate) time.Time {
-	life := certificate.NotAfter.Sub(certificate.NotBefore)
+	life := lifeOf(certificate)
 	jitter := time.Duration(0)
 	if tenth := life / 10; tenth > 0 {
 		jitter = rand.N(tenth) - tenth/2
@@ -130,11 +150,13 @@ func halfLife(certificate *x509.Certificate) time.Time {
 	return certificate.NotBefore.Add(life/2 + jitter)
 }
 
-// wait returns true once the wall clock has reached due, or the manager has said that it has, false when ctx ends.
-func (r *Renewer) wait(ctx context.Context, due time.Time) bool {
-	// Without the monotonic reading, comparing and subtracting are by the wall clock.
-	for due = due.Round(0); ; {
-		left := due.Sub(time.Now().Round(0))
+// wait returns true once it is due, or the manager has said that it is, false when ctx ends.
+func (r *Renewer) wait(ctx context.Context, next due) bool {
+	for {
+		left := time.Until(next.latest)
+		if !next.date.IsZero() {
+			left = min(left, next.date.Sub(r.now()))
+		}
 		if left <= 0 {
 			return ctx.Err() == nil
 		}

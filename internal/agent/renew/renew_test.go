@@ -11,6 +11,7 @@ import (
 	"math/big"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -93,7 +94,7 @@ func TestRenewsAtHalfLifeAndAfterAnOutage(t *testing.T) {
 		}
 		start, told, done := time.Now(), []int64{}, make(chan error)
 		ctx, cancel := context.WithCancel(t.Context())
-		renewer := New(kept, manager, func(i *store.Identity) { told = append(told, i.Leaf().SerialNumber.Int64()) }, slog.New(slog.DiscardHandler))
+		renewer := New(kept, manager, func(i *store.Identity) { told = append(told, i.Leaf().SerialNumber.Int64()) }, time.Now, slog.New(slog.DiscardHandler))
 		go func() { done <- renewer.Run(ctx) }()
 		time.Sleep(13*time.Hour + 30*time.Minute)
 		synctest.Wait()
@@ -145,7 +146,7 @@ func TestAWrongClockNeitherAsksAllTheTimeNorNever(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				done := make(chan error)
 				go func() {
-					done <- New(kept, manager, func(*store.Identity) {}, slog.New(slog.DiscardHandler)).Run(ctx)
+					done <- New(kept, manager, func(*store.Identity) {}, time.Now, slog.New(slog.DiscardHandler)).Run(ctx)
 				}()
 				// The manager says so once it takes the first one no more.
 				time.Sleep(3 * 24 * time.Hour)
@@ -164,6 +165,90 @@ func TestAWrongClockNeitherAsksAllTheTimeNorNever(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A clock that jumps while the agent runs makes it neither ask again and again nor let the certificate end: it lives by the manager's clock.
+func TestAClockThatJumpsWhileItRuns(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const day = 24 * time.Hour
+	// jumps are where the clock is from an hour after the start on, and where from two hours after it.
+	for name, jumps := range map[string][2]time.Duration{
+		"ahead": {day, day}, "ahead-and-back": {day, 0}, "back": {-day, -day}, "back-and-ahead": {-day, 0}, "half-a-day-ahead": {day / 2, day / 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			directory := t.TempDir()
+			synctest.Test(t, func(t *testing.T) {
+				manager, kept := &fakeManager{key: key}, store.New(directory)
+				if _, err := first(kept, manager); err != nil {
+					t.Fatal(err)
+				}
+				var ahead atomic.Int64
+				// As the kernel sets it: the monotonic reading does not come along.
+				clock := func() time.Time { return time.Now().Round(0).Add(time.Duration(ahead.Load())) }
+				ctx, cancel := context.WithCancel(t.Context())
+				start, done := time.Now(), make(chan error)
+				go func() {
+					done <- New(kept, manager, func(*store.Identity) {}, clock, slog.New(slog.DiscardHandler)).Run(ctx)
+				}()
+				for _, jump := range jumps {
+					time.Sleep(time.Hour)
+					ahead.Store(int64(jump))
+				}
+				time.Sleep(4 * day)
+				synctest.Wait()
+				cancel()
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+				asked := append([]time.Time{start}, manager.state()...)
+				if n := len(asked); n < 7 || n > 11 {
+					t.Errorf("asked %d times in four days", n-1)
+				}
+				for i, at := range asked[1:] {
+					if pause := at.Sub(asked[i]); pause > 14*time.Hour {
+						t.Errorf("not asked for %s: the certificate lives for a day", pause)
+					}
+				}
+			})
+		})
+	}
+}
+
+// What is tried again after a failure is tried after a pause, wherever the clock has jumped meanwhile.
+func TestAClockThatJumpsBackDoesNotStopAttempts(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	directory := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		manager, kept := &fakeManager{key: key, away: true}, store.New(directory)
+		if _, err := first(kept, manager); err != nil {
+			t.Fatal(err)
+		}
+		var ahead atomic.Int64
+		clock := func() time.Time { return time.Now().Round(0).Add(time.Duration(ahead.Load())) }
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() {
+			done <- New(kept, manager, func(*store.Identity) {}, clock, slog.New(slog.DiscardHandler)).Run(ctx)
+		}()
+		time.Sleep(15 * time.Hour)
+		ahead.Store(int64(-24 * time.Hour))
+		before := len(manager.state())
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if after := len(manager.state()); before == 0 || after-before < 6 {
+			t.Errorf("asked %d times in the hour after the clock jumped back, %d times before", after-before, before)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // first keeps an identity of the manager's.

@@ -11,6 +11,8 @@ import (
 
 // Board holds the newest facts. Any part may update it, any number of readers may watch it. It is safe for concurrent use.
 type Board struct {
+	// now is the host's clock.
+	now         func() time.Time
 	mutex       sync.Mutex
 	facts       Facts
 	transitions transitions
@@ -18,10 +20,10 @@ type Board struct {
 	watchers    map[chan struct{}]struct{}
 }
 
-// NewBoard returns a board on which nothing is known yet.
-func NewBoard() *Board {
-	board := &Board{transitions: transitions{}, watchers: map[chan struct{}]struct{}{}}
-	board.report = board.judged(time.Now())
+// NewBoard returns a board on which nothing is known yet. now is the host's clock.
+func NewBoard(now func() time.Time) *Board {
+	board := &Board{now: now, transitions: transitions{}, watchers: map[chan struct{}]struct{}{}}
+	board.report = board.judged(now())
 	return board
 }
 
@@ -30,7 +32,7 @@ func (b *Board) Update(change func(*Facts)) {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
 	change(&b.facts)
-	b.report = b.judged(time.Now())
+	b.report = b.judged(b.now())
 	for watcher := range b.watchers {
 		select {
 		case watcher <- struct{}{}:
@@ -51,7 +53,7 @@ func (b *Board) Facts() Facts {
 func (b *Board) Report() *hawserv1.Report {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
-	b.report = b.judged(time.Now())
+	b.report = b.judged(b.now())
 	return proto.CloneOf(b.report)
 }
 

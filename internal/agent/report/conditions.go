@@ -35,7 +35,7 @@ func truth(kind string, is bool, reasonTrue, reasonFalse, message string) verdic
 // judge says what facts mean at the time now.
 func judge(f Facts, now time.Time) []verdict {
 	return []verdict{
-		configCurrent(f.Configuration), proxyReady(f.Proxy), identityValid(f.Certificates, now), intercepting(f.Interception),
+		configCurrent(f.Configuration), proxyReady(f.Proxy), identityValid(f.Certificates, f.Connection.Up, now), intercepting(f.Interception),
 		restartRequired(f.Proxy, f.Hostname), drifted(f.Drift, now),
 	}
 }
@@ -96,10 +96,11 @@ func intercepting(i Interception) verdict {
 
 const notInPlace = "the rules are not in place yet"
 
-func identityValid(c Certificates, now time.Time) verdict {
+// identityValid judges by this host's clock. connected: the manager has let the machine in, and goes on checking its certificate by its own.
+func identityValid(c Certificates, connected bool, now time.Time) verdict {
 	expired := func(v Validity) bool { return !v.NotAfter.IsZero() && !now.Before(v.NotAfter) }
 	switch {
-	case c.Agent.clockWrong(now):
+	case c.Agent.clockWrong(connected, now):
 		return verdict{IdentityValid, "False", reasonClockSkew, "this host's clock and the manager's differ: by this one the agent's certificate, which the manager takes, is not valid; set the clock (`timedatectl set-ntp true`)"}
 	case expired(c.Agent):
 		return verdict{IdentityValid, "False", "AgentCertificateExpired", "the agent's certificate has expired; it is renewed when the manager is reached within the policy's recovery window"}

@@ -83,7 +83,7 @@ func TestJudgement(t *testing.T) {
 
 func TestTransitionTimesMoveWithTheStatusOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		board, start := NewBoard(), time.Now()
+		board, start := NewBoard(time.Now), time.Now()
 		board.Update(func(f *Facts) { *f = good(start) })
 		time.Sleep(time.Minute)
 		board.Update(func(f *Facts) { f.Proxy.Ready, f.Proxy.Message = false, "503" })
@@ -103,7 +103,7 @@ func TestTransitionTimesMoveWithTheStatusOnly(t *testing.T) {
 
 func TestReportChangesByTimeAloneWhenSomethingExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		board := NewBoard()
+		board := NewBoard(time.Now)
 		board.Update(func(f *Facts) { *f = good(time.Now()) })
 		before := board.Report()
 		time.Sleep(30 * time.Minute)
@@ -118,7 +118,7 @@ func TestReportChangesByTimeAloneWhenSomethingExpires(t *testing.T) {
 }
 
 func TestWatchersAreWokenOnceForABurst(t *testing.T) {
-	board := NewBoard()
+	board := NewBoard(time.Now)
 	changed, stop := board.Watch()
 	for range 3 {
 		board.Update(func(f *Facts) { f.Address = "10.0.0.1" })

@@ -22,7 +22,7 @@ var enrollment = Enrollment{Manager: "gw.example:15012", TokenID: "shop.k3j", Na
 
 // crashing returns a store that calls before at each change.
 func crashing(directory string, before func(string)) *Store {
-	return &Store{directory: directory, files: atomicfile.Writer{Before: before}}
+	return NewWith(directory, atomicfile.Writer{Before: before})
 }
 
 func join(s *Store) error {

@@ -32,8 +32,11 @@ type Store struct {
 }
 
 // New returns the store in directory, which need not exist yet. It does no I/O.
-func New(directory string) *Store {
-	return &Store{directory: directory}
+func New(directory string) *Store { return NewWith(directory, atomicfile.Writer{}) }
+
+// NewWith is New with the writer of its files.
+func NewWith(directory string, files atomicfile.Writer) *Store {
+	return &Store{directory: directory, files: files}
 }
 
 // Directory is where the store is.
