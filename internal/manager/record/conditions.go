@@ -140,9 +140,9 @@ func fit(told *hawserv1.Condition) meta.Condition {
 // reasonText makes a text fit for metav1.Condition.reason: ^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$. A regular expression would have to be compiled
 // for each condition of each machine.
 func reasonText(text string) string {
-	fits := len(text) <= maxText && strings.TrimLeft(text, letters) != text && strings.TrimRight(text, ",:") == text
+	fits := text != "" && len(text) <= maxText && letter(text[0]) && !strings.HasSuffix(text, ",") && !strings.HasSuffix(text, ":")
 	for _, c := range []byte(text) {
-		fits = fits && strings.IndexByte(reasonCharacters, c) >= 0
+		fits = fits && (letter(c) || '0' <= c && c <= '9' || c == '_' || c == ',' || c == ':')
 	}
 	if !fits {
 		return "Unspecified"
@@ -150,10 +150,7 @@ func reasonText(text string) string {
 	return text
 }
 
-const (
-	letters          = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-	reasonCharacters = letters + "0123456789_,:"
-)
+func letter(c byte) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' }
 
 // cut shortens a text to at most n bytes of valid UTF-8.
 func cut(text string, n int) string {
