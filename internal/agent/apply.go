@@ -20,6 +20,10 @@ const (
 	lookPeriod = time.Minute
 	// watchedPeriod is that where events tell what matters. A look costs programs that run and files that are read.
 	watchedPeriod = 10 * time.Minute
+	// pilot-agent remembers what a name led to for 5 s, so that a proxy whose connection to a gateway's former address was ended may make another one.
+	// Nothing tells of it, and where nobody answers it waits long: so the host is looked at each formerPeriod for formerTime.
+	formerPeriod = time.Second
+	formerTime   = 8 * time.Second
 	// Pauses between failed attempts.
 	shortestRetry = time.Second
 	longestRetry  = time.Minute
@@ -45,6 +49,8 @@ type applier struct {
 	kept string
 	// watched: events tell of changes to the host as it was found last.
 	watched bool
+	// former is until when the proxy may go to a former address.
+	former time.Time
 }
 
 // run applies until ctx ends.
@@ -74,8 +80,11 @@ func (a *applier) run(ctx context.Context) error {
 	}
 }
 
-// until shortens a pause to when something that was left alone is due.
+// until shortens a pause to when something that was left alone is due, or a connection may have to be ended once more.
 func (a *applier) until(pause time.Duration) time.Duration {
+	if time.Now().Before(a.former) {
+		pause = min(pause, formerPeriod)
+	}
 	if wake := a.board.Facts().Drift.Wake(); !wake.IsZero() {
 		return min(pause, max(time.Until(wake), shortestRetry))
 	}
@@ -107,6 +116,9 @@ func (a *applier) apply(ctx context.Context, want *hawserv1.DesiredState) error 
 
 // found follows what the host consists of now.
 func (a *applier) found(outcome Outcome) {
+	if outcome.Former {
+		a.former = time.Now().Add(formerTime)
+	}
 	byIPTables := outcome.Interception.Active && outcome.Interception.Backend == string(plan.IPTables)
 	a.watched = a.drift.Follow(outcome.Watched) && !byIPTables
 }

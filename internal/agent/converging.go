@@ -108,6 +108,7 @@ func (c *Converging) outcomeOf(want *hawserv1.DesiredState, have plan.Observed) 
 			Passing: c.passing && plan.Passes(want, have),
 		},
 		Watched: plan.Watched(want, have),
+		Former:  len(plan.Former(want, have)) > 0,
 	}
 	slot := plan.ActiveSlot(have)
 	if unit := have.Units[slot]; unit.Active {

@@ -44,9 +44,20 @@ func discovery(want *hawserv1.DesiredState) (name, port string) {
 	return address[:colon], address[colon+1:]
 }
 
-// connections plans that those end which lead to where no name of the control plane leads any more. Names that the host resolves by
-// something else than its hosts file may lead anywhere.
+// connections plans that those end which lead to where no name of the control plane leads any more.
 func (p *planner) connections() {
+	if former := p.former(); len(former) > 0 {
+		p.add(EndConnections{former, DiscoveryPort(p.want)})
+	}
+}
+
+// Former are the addresses that the proxy has connections to, or makes some to, although its control plane is not there any more, sorted.
+func Former(want *hawserv1.DesiredState, have Observed) []netip.Addr {
+	return newPlanner(want, have).former()
+}
+
+// former: names that the host resolves by something else than its hosts file may lead anywhere.
+func (p *planner) former() []netip.Addr {
 	host, _ := discovery(p.want)
 	named := map[netip.Addr]bool{}
 	var names []string
@@ -57,7 +68,7 @@ func (p *planner) connections() {
 		}
 	}
 	if !slices.Contains(names, host) {
-		return
+		return nil
 	}
 	// What others say of the same names, around the block.
 	for _, address := range namedIn(WithoutBlock(p.have.Files[HostsFile].Content), names) {
@@ -69,10 +80,8 @@ func (p *planner) connections() {
 			former = append(former, address)
 		}
 	}
-	if len(former) > 0 {
-		slices.SortFunc(former, netip.Addr.Compare)
-		p.add(EndConnections{former, DiscoveryPort(p.want)})
-	}
+	slices.SortFunc(former, netip.Addr.Compare)
+	return former
 }
 
 // namedIn are the addresses that lines of a hosts(5) file give one of the names.
