@@ -24,6 +24,8 @@ const (
 	// Nothing tells of it, and where nobody answers it waits long: so the host is looked at each formerPeriod for formerTime.
 	formerPeriod = time.Second
 	formerTime   = 8 * time.Second
+	// cutPatience is how long a start waits for the manager when the host is between two states: its stream opens within 2 s.
+	cutPatience = 5 * time.Second
 	// Pauses between failed attempts.
 	shortestRetry = time.Second
 	longestRetry  = time.Minute
@@ -45,8 +47,8 @@ type applier struct {
 	store   *store.Store
 	drift   Drift
 	log     *slog.Logger
-	// kept is the generation that is on the disk.
-	kept string
+	// kept is the generation that is on the disk, begun the last one that was begun to be applied.
+	kept, begun string
 	// watched: events tell of changes to the host as it was found last.
 	watched bool
 	// former is until when the proxy may go to a former address.
@@ -55,6 +57,7 @@ type applier struct {
 
 // run applies until ctx ends.
 func (a *applier) run(ctx context.Context) error {
+	a.complete(ctx)
 	retry := shortestRetry
 	for {
 		pause := lookPeriod
@@ -80,6 +83,25 @@ func (a *applier) run(ctx context.Context) error {
 	}
 }
 
+// complete waits for the state that a run before was cut off in applying, as the manager has it. To begin with the one that is kept would be to go back,
+// and its token may have been replaced already. If the manager does not answer, that one is all there is.
+func (a *applier) complete(ctx context.Context) {
+	if a.kept == "" || a.begun == "" || a.begun == a.kept {
+		return
+	}
+	a.log.Info("applying a state was cut off, it is asked for", "begun", a.begun, "kept", a.kept)
+	limit := time.After(cutPatience)
+	for a.mailbox.want().GetGeneration() == a.kept {
+		select {
+		case <-ctx.Done():
+			return
+		case <-limit:
+			return
+		case <-a.mailbox.changed:
+		}
+	}
+}
+
 // until shortens a pause to when something that was left alone is due, or a connection may have to be ended once more.
 func (a *applier) until(pause time.Duration) time.Duration {
 	if time.Now().Before(a.former) {
@@ -93,6 +115,7 @@ func (a *applier) until(pause time.Duration) time.Duration {
 
 func (a *applier) apply(ctx context.Context, want *hawserv1.DesiredState) error {
 	generation := want.GetGeneration()
+	a.begin(generation)
 	err := a.machine.Converge(ctx, want, &teller{board: a.board, found: a.found, log: a.log})
 	if err == nil {
 		err = a.keep(want)
@@ -112,6 +135,18 @@ func (a *applier) apply(ctx context.Context, want *hawserv1.DesiredState) error 
 		f.Configuration.Applied, f.Configuration.Failed, f.Configuration.Reason, f.Configuration.Message = generation, "", "", ""
 	})
 	return err
+}
+
+// begin notes what is about to be applied. A disk that is full is no reason not to try.
+func (a *applier) begin(generation string) {
+	if a.begun == generation {
+		return
+	}
+	if err := a.store.Begin(generation); err != nil {
+		a.log.Warn("could not note which state is being applied", "generation", generation, "error", err)
+		return
+	}
+	a.begun = generation
 }
 
 // found follows what the host consists of now.

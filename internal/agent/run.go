@@ -65,7 +65,7 @@ func (d *daemon) start(ctx context.Context, group *errgroup.Group, listener *net
 	o := d.options
 	applier := &applier{machine: d.machine, mailbox: d.mailbox, board: d.board, store: o.Store, drift: o.Drift, log: o.Log}
 	if state := d.mailbox.want(); state != nil {
-		applier.kept = state.GetGeneration()
+		applier.kept, applier.begun = state.GetGeneration(), o.Store.Begun()
 	}
 	proxy := &proxyWatch{board: d.board, readiness: o.Readiness, looked: d.lookedProxy, lost: d.mailbox.wake, back: d.back}
 	for name, part := range map[string]func() error{

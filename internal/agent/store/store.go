@@ -19,12 +19,15 @@ import (
 // DefaultDirectory is where the agent keeps its state; what this package keeps there is readable by root alone.
 const DefaultDirectory = "/var/lib/hawser"
 
-const desiredFile = "state/desired.pb"
+const (
+	desiredFile = "state/desired.pb"
+	begunFile   = "state/begun"
+)
 
 // ErrNone is returned for what was never stored.
 var ErrNone = errors.New("nothing stored")
 
-// Store is one directory: identity/{key.pem,cert.pem,ca.pem,agent.json}, a copy of these in spare, and state/desired.pb. Its methods may be called
+// Store is one directory: identity/{key.pem,cert.pem,ca.pem,agent.json}, a copy of these in spare, and state/{desired.pb,begun}. Its methods may be called
 // from several processes: every write is one atomic rename.
 type Store struct {
 	directory string
@@ -107,6 +110,19 @@ func (s *Store) KeepDesired(state *hawserv1.DesiredState) error {
 	return s.write(desiredFile, seal(content))
 }
 
+// Begin notes that the state of a generation is about to be applied, which KeepDesired ends.
+func (s *Store) Begin(generation string) error { return s.write(begunFile, []byte(generation)) }
+
+// Begun is the generation that was begun last, empty if none is known: nothing but how long a start waits depends on it. The host is between two states
+// if it is another one than that of Desired.
+func (s *Store) Begun() string {
+	generation, err := s.read(begunFile)
+	if err != nil {
+		return ""
+	}
+	return string(generation)
+}
+
 // Forget removes identity and state. What else lies in the directory belongs to others and stays. Repeating it is fine.
 func (s *Store) Forget() error {
 	if err := s.forget(); err != nil {
@@ -125,7 +141,7 @@ func (s *Store) forget() error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	for _, name := range []string{spare, first, desiredFile} {
+	for _, name := range []string{spare, first, desiredFile, begunFile} {
 		s.files.Step("remove " + name)
 		if err := os.RemoveAll(s.path(name)); err != nil {
 			return err
