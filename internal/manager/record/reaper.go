@@ -130,7 +130,8 @@ func (r *Reaper) look(ctx context.Context, this round, machine *v1alpha1.Machine
 // suspect takes a machine out of rotation whose replica is gone for long enough.
 func (r *Reaper) suspect(ctx context.Context, this round, machine *v1alpha1.Machine) (time.Duration, error) {
 	connection := machine.Status.Connection
-	if connection == nil || this.managers[connection.Manager] {
+	if connection == nil || this.managers[connection.Manager] || r.recorder.holds(machine) {
+		// What has come to this replica is written by it, as soon as it can.
 		return 0, nil
 	}
 	patience := r.recorder.Grace

@@ -14,8 +14,12 @@ import (
 
 // reaper starts a leader that sees the managers.
 func (w *world) reaper(managers map[string]bool) chan<- struct{} {
+	return w.leading(w.replica("leader"), managers)
+}
+
+// leading has a replica lead.
+func (w *world) leading(leader *record.Recorder, managers map[string]bool) chan<- struct{} {
 	wake := make(chan struct{}, 1)
-	leader := w.replica("leader")
 	list := func(ctx context.Context) ([]v1alpha1.Machine, error) {
 		var machine v1alpha1.Machine
 		if err := w.api.Get(ctx, w.machine, &machine); err != nil {
@@ -47,6 +51,28 @@ func TestMachineOfADeadReplicaIsTakenOut(t *testing.T) {
 		w.wantWrites("after it", 2)
 		w.pass(time.Hour)
 		w.wantWrites("later", 0)
+	})
+}
+
+// When thousands come at once, the last of them is written after a minute or two.
+func TestMachineThatCameToTheLeaderAndIsNotWrittenYet(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.connect(w.replica("pod-0"), "s1", asItIs)
+		w.stop()
+		leader := w.replica("leader")
+		w.api.pace(30 * time.Second)
+		w.connect(leader, "s2", asItIs)
+		wake := w.leading(leader, map[string]bool{"leader": true})
+		wake <- struct{}{}
+		for range 20 {
+			w.pass(5 * time.Second)
+			if state := w.api.String(); !strings.Contains(state, "Healthy=True") {
+				t.Fatalf("it is here, and was taken out:\n%s", state)
+			}
+		}
+		w.api.pace(0)
+		w.pass(time.Minute)
+		w.want("in the end", strings.Replace(machineUp, "pod-0 by s1", "leader by s2", 1))
 	})
 }
 
