@@ -257,7 +257,8 @@ func TestAManagerThatFindsTheCertificateExpiredIsAskedForAnother(t *testing.T) {
 	stop := w.run()
 	at := w.manager.Await(t, 0, `applied="g1"`)
 	w.manager.Cut(refusal.New(refusal.CertificateExpired, "machine", "shop/vm-1", "expired", "yesterday").GRPCStatus().Err())
-	at = w.manager.Await(t, at, "renew shop/vm-1")
+	// The stream may have been tried again first: this manager lets it in, other than one that means it.
+	w.manager.Await(t, at, "renew shop/vm-1")
 	w.manager.Await(t, at, "hello shop/vm-1")
 	if err := stop(); err != nil {
 		t.Error(err)
