@@ -37,7 +37,7 @@ func (b *Balancer) Add(ctx context.Context, namespace, name string) (netip.Addr,
 	var addr netip.Addr
 	err := b.rearrange(ctx, namespace, name, func(_ *corev1.Service, f *frontend, used map[netip.Addr]bool) (err error) {
 		if len(f.addrs) == 0 {
-			return fmt.Errorf("Service %s/%s has no address yet", namespace, name)
+			return fmt.Errorf("the Service %s/%s has no address yet", namespace, name)
 		}
 		if addr, err = b.pool.next(f.addrs[len(f.addrs)-1], used); err == nil {
 			f.addrs = append(f.addrs, addr)
