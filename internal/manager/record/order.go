@@ -22,6 +22,8 @@ const (
 	ordinary
 	// health is whether, where and as whom the machine takes traffic.
 	health
+	// goHome is no machine's: a worker that gets it ends.
+	goHome
 )
 
 // A change of the mesh reaches 10,000 machines in a second, if the API server and this process are not busy with writing at the same time what

@@ -2,12 +2,12 @@ package record
 
 import (
 	"context"
+	"fmt"
 	"hash/maphash"
 	"log/slog"
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -146,29 +146,30 @@ func (r *Recorder) Start(ctx context.Context) error { return r.Run(ctx) }
 
 // Run writes until ctx ends. What was not written then is written by the replica that the machine comes to next.
 func (r *Recorder) Run(ctx context.Context) error {
-	group, ctx := errgroup.WithContext(ctx)
-	changed := r.Changed(ctx)
+	var working sync.WaitGroup
 	for range workers {
-		group.Go(func() error {
+		working.Go(func() {
 			for r.work(ctx) {
 			}
-			return nil
 		})
 	}
-	group.Go(func() error {
-		defer r.queue.ShutDown()
-		for before := r.Facts(); ; {
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-changed:
-				now := r.Facts()
-				r.lookAtConcerned(before, now)
-				before = now
-			}
+	changed := r.Changed(ctx)
+	for before := r.Facts(); ctx.Err() == nil; {
+		select {
+		case <-ctx.Done():
+		case <-changed:
+			now := r.Facts()
+			r.lookAtConcerned(before, now)
+			before = now
 		}
-	})
-	return group.Wait()
+	}
+	// A queue that is shut while somebody waits may go on to hand out for ever: so nobody waits any more.
+	for worker := range workers {
+		r.enqueue(types.NamespacedName{Name: fmt.Sprint(worker)}, goHome, 0)
+	}
+	working.Wait()
+	r.queue.ShutDown()
+	return nil
 }
 
 // lookAtConcerned has those machines compared with what is written that newer facts may make another record of. Nearly all changes are of
@@ -186,13 +187,16 @@ func (r *Recorder) lookAtConcerned(before, now facts.Facts) {
 	}
 }
 
-// work does the next machine; false when the queue is shut.
+// work does the next machine; false when ctx has ended.
 func (r *Recorder) work(ctx context.Context) bool {
-	machine, priority, shut := r.queue.GetWithPriority()
-	if shut {
+	if ctx.Err() != nil {
 		return false
 	}
+	machine, priority, _ := r.queue.GetWithPriority()
 	defer r.queue.Done(machine)
+	if ctx.Err() != nil {
+		return false
+	}
 	if err := r.reconcile(ctx, machine); err != nil && ctx.Err() == nil {
 		level := slog.LevelWarn
 		if apierrors.IsConflict(err) {
