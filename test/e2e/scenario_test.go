@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// sideBySide bounds how many scenarios run at a time: they wait most of the time, and a lab has few processors.
-const sideBySide = 5
+// sideBySide bounds how many scenarios run at a time: they wait most of the time, but a lab has few processors, and those that count requests see it.
+const sideBySide = 3
 
 // TestScenarios runs every script of testdata in the order of their numbers, as they share the machines of one lab. Those that have the same
 // number do not disturb each other, and run side by side.
