@@ -51,6 +51,7 @@ func verbs() map[string]func(ts *testscript.TestScript, neg bool, args []string)
 		"untilnot":    func(ts *testscript.TestScript, neg bool, args []string) { repeat(ts, neg, args, untilNoMatch) },
 		"always":      func(ts *testscript.TestScript, neg bool, args []string) { repeat(ts, neg, args, alwaysMatch) },
 		"load":        load,
+		"silence":     silence,
 		"snapshot":    snapshot,
 		"apply":       apply,
 		"join":        join,
@@ -206,6 +207,20 @@ func killedAt(ts *testscript.TestScript, neg bool, args []string) {
 	if err := ts.Exec("hawser-lab", append(argv, args[2:]...)...); err != nil {
 		ts.Logf("killed after %s: %v", after, err)
 	}
+}
+
+// silence has an address of the gateway answer no more. If the gateway still has it at the end of the scenario, however that ends, it gets another one:
+// all that comes after would fail.
+func silence(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: silence ADDRESS")
+	}
+	ts.Defer(func() {
+		if out, err := quietly(ts, "hawser-lab", []string{"gateway", "address"}); err != nil || strings.Contains(out, args[0]) {
+			ts.Check(ts.Exec("hawser-lab", "gateway", "move"))
+		}
+	})
+	ts.Check(ts.Exec("hawser-lab", "gateway", "silence", args[0]))
 }
 
 // let keeps the last output, without its line end, in a variable that later lines name as $NAME.
