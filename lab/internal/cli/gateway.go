@@ -52,12 +52,7 @@ func (a *app) gatewayMoveCommand() *cobra.Command {
 		Short: "Give the gateway another address and print it",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var addr netip.Addr
-			path := "/v1/gateway/move?overlap=" + url.QueryEscape(overlap.String())
-			if err := a.client.Call(cmd.Context(), "POST", path, &addr); err != nil {
-				return err
-			}
-			return a.printAddresses([]netip.Addr{addr})
+			return a.newAddress(cmd, "move?overlap="+url.QueryEscape(overlap.String()))
 		},
 	}
 	cmd.Flags().DurationVar(&overlap, "overlap", 0, "how long the old address serves beside the new one")
@@ -67,14 +62,17 @@ func (a *app) gatewayMoveCommand() *cobra.Command {
 func (a *app) gatewayAddCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "add", Short: "Give the gateway one more address and print it", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			var addr netip.Addr
-			if err := a.client.Call(cmd.Context(), "POST", "/v1/gateway/add", &addr); err != nil {
-				return err
-			}
-			return a.printAddresses([]netip.Addr{addr})
-		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.newAddress(cmd, "add") },
 	}
+}
+
+// newAddress has the gateway get an address and prints it.
+func (a *app) newAddress(cmd *cobra.Command, how string) error {
+	var addr netip.Addr
+	if err := a.client.Call(cmd.Context(), "POST", "/v1/gateway/"+how, &addr); err != nil {
+		return err
+	}
+	return a.printAddresses([]netip.Addr{addr})
 }
 
 func (a *app) gatewaySilenceCommand() *cobra.Command {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // formerAnnotation holds the address that a Service had before it was moved, and the time (RFC 3339) until which it serves: "ADDRESS TIME".
@@ -31,10 +32,7 @@ func (f former) left() time.Duration { return time.Until(f.until) }
 
 // keep writes it into the Service.
 func (f former) keep(service *corev1.Service) {
-	if service.Annotations == nil {
-		service.Annotations = map[string]string{}
-	}
-	service.Annotations[formerAnnotation] = f.addr.String() + " " + f.until.Format(time.RFC3339Nano)
+	metav1.SetMetaDataAnnotation(&service.ObjectMeta, formerAnnotation, f.addr.String()+" "+f.until.Format(time.RFC3339Nano))
 }
 
 func portsOf(service *corev1.Service) []uint16 {

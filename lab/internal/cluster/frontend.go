@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // Annotations keep what a Service's status does not say.
@@ -57,27 +58,19 @@ func (f frontend) alive() []netip.Addr {
 	return slices.DeleteFunc(slices.Clone(f.addrs), func(addr netip.Addr) bool { return slices.Contains(f.silent, addr) })
 }
 
-// annotate writes into a Service's annotations what its status does not say, and reports whether that is new.
-func (f frontend) annotate(service *corev1.Service) bool {
-	changed := false
+// annotate writes into a Service's annotations what its status does not say.
+func (f frontend) annotate(service *corev1.Service) {
 	named := ""
 	if f.hostname != "" {
 		named = join(f.addrs)
 	}
 	for key, value := range map[string]string{hostnameAnnotation: f.hostname, addressesAnnotation: named, silentAnnotation: join(f.silent)} {
-		if service.Annotations[key] == value {
-			continue
-		}
-		changed = true
-		if service.Annotations == nil {
-			service.Annotations = map[string]string{}
-		}
-		service.Annotations[key] = value
 		if value == "" {
 			delete(service.Annotations, key)
+			continue
 		}
+		metav1.SetMetaDataAnnotation(&service.ObjectMeta, key, value)
 	}
-	return changed
 }
 
 // ingress is the status.

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -83,11 +84,11 @@ func (b *Balancer) rearrange(
 		return err
 	}
 	f := b.frontendOf(service)
-	before := service.Annotations[formerAnnotation]
+	before := maps.Clone(service.Annotations)
 	if err := change(service, &f, b.used(services)); err != nil {
 		return err
 	}
-	if f.annotate(service) || service.Annotations[formerAnnotation] != before {
+	if f.annotate(service); !maps.Equal(before, service.Annotations) {
 		if service, err = b.client.CoreV1().Services(namespace).Update(ctx, service, metav1.UpdateOptions{}); err != nil {
 			return fmt.Errorf("change Service %s/%s: %w", namespace, name, err)
 		}

@@ -58,14 +58,19 @@ func (r Roots) Ensure(ctx context.Context) error {
 
 // own is the root that istiod has made for itself, or a new one.
 func (r Roots) own(ctx context.Context) (root, error) {
-	own, err := r.secrets.Get(ctx, ownRootSecret, metav1.GetOptions{})
+	own, err := r.read(ctx, ownRootSecret)
 	if apierrors.IsNotFound(err) {
 		return newRoot()
 	}
+	return own, err
+}
+
+func (r Roots) read(ctx context.Context, secret string) (root, error) {
+	found, err := r.secrets.Get(ctx, secret, metav1.GetOptions{})
 	if err != nil {
 		return root{}, err
 	}
-	return root{certificate: own.Data[fileCertificate], key: own.Data[fileKey]}, nil
+	return root{certificate: found.Data[fileCertificate], key: found.Data[fileKey]}, nil
 }
 
 // Add makes another root, which is trusted and does not sign yet.
@@ -124,14 +129,11 @@ func (r Roots) Drop(ctx context.Context) error {
 }
 
 func (r Roots) next(ctx context.Context) (root, error) {
-	next, err := r.secrets.Get(ctx, nextRootSecret, metav1.GetOptions{})
+	next, err := r.read(ctx, nextRootSecret)
 	if apierrors.IsNotFound(err) {
 		return root{}, errors.New("no root was added")
 	}
-	if err != nil {
-		return root{}, err
-	}
-	return root{certificate: next.Data[fileCertificate], key: next.Data[fileKey]}, nil
+	return next, err
 }
 
 func (r Roots) change(ctx context.Context, change func(data map[string][]byte) error) error {
