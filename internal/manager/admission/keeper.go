@@ -87,15 +87,21 @@ func (k *Keeper) Forgot(ctx context.Context, stamp identity.Stamp) (bool, error)
 	if stamp.IsZero() {
 		return false, nil
 	}
-	configMap, err := k.configMaps.Get(ctx, ConfigMapName, meta.GetOptions{})
+	_, b, err := k.open(ctx)
 	if apierrors.IsNotFound(err) {
 		return false, nil
 	}
+	return err == nil && b.forgot(stamp), err
+}
+
+// open returns the ConfigMap and the book in it. The error is one that apierrors.IsNotFound knows if there is none.
+func (k *Keeper) open(ctx context.Context) (*core.ConfigMap, book, error) {
+	configMap, err := k.configMaps.Get(ctx, ConfigMapName, meta.GetOptions{})
 	if err != nil {
-		return false, fmt.Errorf("read ConfigMap %s: %w", ConfigMapName, err)
+		return nil, book{}, fmt.Errorf("read ConfigMap %s: %w", ConfigMapName, err)
 	}
 	b, err := read(configMap)
-	return err == nil && b.forgot(stamp), err
+	return configMap, b, err
 }
 
 // Took notes that the machine with a stamp that was forgotten is there again.
@@ -113,7 +119,7 @@ func (k *Keeper) Took(ctx context.Context, stamp identity.Stamp) error {
 // change replaces the book by what apply makes of it, as if nobody else wrote.
 func (k *Keeper) change(ctx context.Context, apply func(book) book) error {
 	for range attempts {
-		configMap, err := k.configMaps.Get(ctx, ConfigMapName, meta.GetOptions{})
+		configMap, b, err := k.open(ctx)
 		if apierrors.IsNotFound(err) {
 			// Somebody has deleted it: another book is begun.
 			if err := k.Ensure(ctx); err != nil {
@@ -121,10 +127,6 @@ func (k *Keeper) change(ctx context.Context, apply func(book) book) error {
 			}
 			continue
 		}
-		if err != nil {
-			return fmt.Errorf("read ConfigMap %s: %w", ConfigMapName, err)
-		}
-		b, err := read(configMap)
 		if err != nil {
 			return err
 		}

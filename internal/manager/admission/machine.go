@@ -26,7 +26,7 @@ func NewMachine(machine facts.Machine, admitted time.Time) *v1alpha1.Machine {
 
 // Admitted notes on a Machine when its key was admitted.
 func Admitted(machine *v1alpha1.Machine, at time.Time) {
-	annotate(machine, v1alpha1.AnnotationAdmitted, at.UTC().Format(milliseconds))
+	meta.SetMetaDataAnnotation(&machine.ObjectMeta, v1alpha1.AnnotationAdmitted, at.UTC().Format(milliseconds))
 }
 
 // milliseconds as stamps count them.
@@ -40,13 +40,6 @@ func admittedAt(machine *v1alpha1.Machine) (time.Time, error) {
 // have it come back again after somebody had deleted it.
 func returning(machine *v1alpha1.Machine, stamp identity.Stamp) *v1alpha1.Machine {
 	Admitted(machine, stamp.Time())
-	annotate(machine, v1alpha1.AnnotationReturning, stamp.String())
+	meta.SetMetaDataAnnotation(&machine.ObjectMeta, v1alpha1.AnnotationReturning, stamp.String())
 	return machine
-}
-
-func annotate(machine *v1alpha1.Machine, key, value string) {
-	if machine.Annotations == nil {
-		machine.Annotations = map[string]string{}
-	}
-	machine.Annotations[key] = value
 }

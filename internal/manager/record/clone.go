@@ -10,6 +10,7 @@ import (
 
 	core "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
@@ -158,10 +159,7 @@ func put(machine *v1alpha1.Machine, key, value string) {
 		delete(machine.Annotations, key)
 		return
 	}
-	if machine.Annotations == nil {
-		machine.Annotations = map[string]string{}
-	}
-	machine.Annotations[key] = value
+	meta.SetMetaDataAnnotation(&machine.ObjectMeta, key, value)
 }
 
 // meet answers another replica's challenge once the agent of the session has said that it is there, and has it asked before. It reports
