@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,50 +16,68 @@ import (
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 )
 
-// fakeLease is one Lease of an API server that can be away.
+var leases = schema.GroupResource{Group: "coordination.k8s.io", Resource: "leases"}
+
+// fakeLease is one Lease of an API server that can be away, and that refuses writes to a version that is no more the latest.
 type fakeLease struct {
-	mu     sync.Mutex
-	record *resourcelock.LeaderElectionRecord
-	raw    []byte
-	away   bool
+	mu      sync.Mutex
+	record  *resourcelock.LeaderElectionRecord
+	version int
+	away    bool
 }
 
-// seat is a replica's way to it.
+// seat is a replica's way to it; like client-go's LeaseLock it writes over the version that it has read or written last.
 type seat struct {
 	*fakeLease
 	name string
+	seen int
 }
 
-var _ resourcelock.Interface = seat{}
+var _ resourcelock.Interface = (*seat)(nil)
 
-func (s seat) Identity() string   { return s.name }
-func (s seat) Describe() string   { return s.name }
-func (s seat) RecordEvent(string) {}
+func (s *seat) Identity() string   { return s.name }
+func (s *seat) Describe() string   { return s.name }
+func (s *seat) RecordEvent(string) {}
 
-func (s seat) Get(context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
+func (s *seat) Get(context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.away:
 		return nil, nil, errors.New("connection refused")
 	case s.record == nil:
-		return nil, nil, apierrors.NewNotFound(schema.GroupResource{Resource: "leases"}, leaseName)
+		return nil, nil, apierrors.NewNotFound(leases, leaseName)
 	}
 	record := *s.record
-	return &record, s.raw, nil
+	s.seen = s.version
+	return &record, []byte(strconv.Itoa(s.version)), nil
 }
 
-func (s seat) Create(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
-	return s.Update(ctx, record)
-}
-
-func (s seat) Update(_ context.Context, record resourcelock.LeaderElectionRecord) error {
+func (s *seat) Create(_ context.Context, record resourcelock.LeaderElectionRecord) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.record != nil && !s.away {
+		return apierrors.NewAlreadyExists(leases, leaseName)
+	}
+	return s.write(record)
+}
+
+func (s *seat) Update(_ context.Context, record resourcelock.LeaderElectionRecord) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.seen != s.version && !s.away {
+		return apierrors.NewConflict(leases, leaseName, errors.New("it has been changed since"))
+	}
+	return s.write(record)
+}
+
+func (s *seat) write(record resourcelock.LeaderElectionRecord) error {
 	if s.away {
 		return errors.New("connection refused")
 	}
-	s.record, s.raw = &record, append([]byte(record.HolderIdentity), record.RenewTime.String()...)
+	s.record = &record
+	s.version++
+	s.seen = s.version
 	return nil
 }
 
@@ -70,7 +89,7 @@ func (f *fakeLease) set(away bool) {
 
 // replicaOf makes a leader whose one part counts itself while it runs.
 func replicaOf(lease *fakeLease, name string, running *atomic.Int32) *leader {
-	l := &leader{lock: seat{lease, name}, logger: slog.New(slog.DiscardHandler)}
+	l := &leader{lock: &seat{fakeLease: lease, name: name}, logger: slog.New(slog.DiscardHandler)}
 	l.parts = []func(context.Context) error{func(ctx context.Context) error {
 		running.Add(1)
 		defer running.Add(-1)
