@@ -33,6 +33,7 @@ type objects struct {
 var (
 	_ enroll.Tokens       = objects{}
 	_ enroll.Machines     = objects{}
+	_ enroll.Groups       = objects{}
 	_ admission.Machines  = objects{}
 	_ caller.Machines     = objects{}
 	_ istiotoken.Machines = objects{}

@@ -157,7 +157,7 @@ func (p *parts) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	reaper := record.NewReaper(p.recorder, p.listMachines, p.listReplicas, wake)
+	reaper := record.NewReaper(p.recorder, record.Cluster{Machines: p.listMachines, Managers: p.listReplicas, Ending: p.listEnding}, wake)
 	heir := record.NewHeir(p.recorder, p.listMachines)
 	confining := confine.New(p.source, p.manager.GetCache(), p.manager.GetClient(), p.Logger)
 	announcing := &announcer{
@@ -194,7 +194,7 @@ func (p *parts) server(ctx context.Context) (*grpc.Server, error) {
 	callers := caller.NewChecker(p.source.Facts, p.objects, p.readmitter(admissions), time.Now)
 	server := publish.NewServer(ca.NewServing(authority).Config())
 	hawserv1.RegisterEnrollmentServiceServer(server, enroll.NewService(enroll.Options{
-		Authority: authority, Facts: p.source.Facts, Proxies: p.store, Tokens: p.objects, Machines: p.objects, Callers: callers,
+		Authority: authority, Facts: p.source.Facts, Proxies: p.store, Tokens: p.objects, Machines: p.objects, Groups: p.objects, Callers: callers,
 		Admissions: admissions, IstioTokens: p.minter, Now: time.Now, Logger: p.Logger, Version: version.Get().Version, Observe: p.metrics.enrolled,
 	}))
 	hawserv1.RegisterMachineServiceServer(server, p.metrics.Service(publish.NewService(publish.Options{

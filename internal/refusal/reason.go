@@ -32,6 +32,7 @@ const (
 // Reasons that lie in the cluster. Their texts come from whoever found out; Found makes the refusal.
 const (
 	GroupNotFound     Reason = "GroupNotFound"
+	GroupUnseen       Reason = "GroupUnseen"
 	NoGateway         Reason = "NoGateway"
 	ProxyPending      Reason = "ProxyPending"
 	ImageUnavailable  Reason = "ImageUnavailable"
@@ -87,6 +88,7 @@ func table() map[Reason]entry {
 		ArchitectureUnsupported: {code: codes.FailedPrecondition},
 
 		GroupNotFound:     {code: codes.FailedPrecondition, message: "the WorkloadGroup {group} does not exist", next: "create it, or create a token for another group (`hawser get groups`)"},
+		GroupUnseen:       {code: codes.Unavailable, message: "the WorkloadGroup {group} exists, and this manager has not heard of it yet, as after a time without the API server", next: "nothing is to be done: the join asks again", retry: true},
 		NoGateway:         {code: codes.FailedPrecondition},
 		ProxyPending:      {code: codes.Unavailable, message: "the manager is still fetching {image} for {architecture}", next: "nothing is to be done: the join waits for it", retry: true},
 		ImageUnavailable:  {code: codes.FailedPrecondition},

@@ -59,7 +59,7 @@ func load(ts *testscript.TestScript, neg bool, args []string) {
 func startLoad(ts *testscript.TestScript, machine string) {
 	ts.Defer(func() { stopLoad(ts, machine) })
 	ts.Check(ts.Exec("hawser-lab", "vm", "exec", machine, "--", "systemd-run", "--quiet", "--collect", "--unit="+loadUnit, "--property=DynamicUser=yes",
-		"/usr/local/bin/hawser-demo-app", "load", "--target="+loadTarget, "--rate=20", "--listen="+loadAddress))
+		demoApp, "load", "--target="+loadTarget, "--rate=20", "--listen="+loadAddress))
 }
 
 // stopLoad may be called twice, and for a machine that is gone.

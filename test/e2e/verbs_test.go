@@ -58,6 +58,7 @@ func verbs() map[string]func(ts *testscript.TestScript, neg bool, args []string)
 		"let":         let,
 		"machine":     machine,
 		"install":     install,
+		"demo-app":    copyDemoApp,
 		"killed-at":   killedAt,
 		"faulty":      faulty,
 		"killed-each": killedEach,
@@ -194,6 +195,21 @@ func install(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ts.Check(ts.Exec("hawser-lab", "vm", "cp", packages[0], args[0]+":/root/hawser-agent.deb"))
 	ts.Check(ts.Exec("hawser-lab", "vm", "exec", args[0], "--", "apt-get", "install", "-y", "-qq", "/root/hawser-agent.deb"))
+}
+
+// demoApp is the demo's application on its machines.
+const demoApp = "/usr/local/bin/hawser-demo-app"
+
+// copyDemoApp gives a machine the demo's application, as one of the demo's machines has it; what runs it is the scenario's.
+func copyDemoApp(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: demo-app NAME")
+	}
+	program, err := quietly(ts, "hawser-lab", []string{"vm", "exec", "ratings-vm-1", "--", "cat", demoApp})
+	ts.Check(err)
+	here := ts.MkAbs(filepath.Base(demoApp))
+	ts.Check(os.WriteFile(here, []byte(program), 0o755))
+	ts.Check(ts.Exec("hawser-lab", "vm", "cp", here, args[0]+":"+demoApp))
 }
 
 // killedAt kills a command on a machine with SIGKILL after a time. It may well have ended before.

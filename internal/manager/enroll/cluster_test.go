@@ -26,6 +26,7 @@ import (
 var (
 	_ enroll.Tokens      = (*fakeCluster)(nil)
 	_ enroll.Machines    = (*fakeCluster)(nil)
+	_ enroll.Groups      = (*fakeCluster)(nil)
 	_ enroll.IstioTokens = (*fakeCluster)(nil)
 	_ enroll.Admissions  = (*fakeCluster)(nil)
 	_ enroll.Proxies     = (*fakeRegistry)(nil)
@@ -38,11 +39,13 @@ type fakeCluster struct {
 	version  int
 	tokens   map[types.NamespacedName]*v1alpha1.JoinToken
 	machines map[types.NamespacedName]*v1alpha1.Machine
-	voided   []string
+	// groups that there are, whatever the facts say; it may be nil.
+	groups map[types.NamespacedName]bool
+	voided []string
 	// stamped has what there was at each admission.
 	stamped []string
-	// broken is the error of every call, bookBroken that of notes of admissions.
-	broken, bookBroken error
+	// broken is the error of every call, bookBroken that of notes of admissions, groupsBroken that of looking for groups.
+	broken, bookBroken, groupsBroken error
 }
 
 func newFakeCluster(now func() time.Time) *fakeCluster {
@@ -74,6 +77,12 @@ func (f *fakeCluster) UpdateTokenStatus(_ context.Context, token *v1alpha1.JoinT
 	changed.ResourceVersion = f.next()
 	f.tokens[key] = changed
 	return nil
+}
+
+func (f *fakeCluster) GroupExists(_ context.Context, key types.NamespacedName) (bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.groups[key], f.groupsBroken
 }
 
 func (f *fakeCluster) GetMachine(_ context.Context, key types.NamespacedName) (*v1alpha1.Machine, error) {

@@ -38,17 +38,30 @@ func (s *Service) hostFits(token *v1alpha1.JoinToken, host *hawserv1.HostFacts, 
 	if skew := theirs.Sub(ours).Abs(); skew > maxSkew {
 		return facts.Machine{}, refusal.New(refusal.ClockSkew, "host", stamp(theirs), "manager", stamp(ours))
 	}
-	machine := facts.Machine{
+	return facts.Machine{
 		NamespacedName: types.NamespacedName{Namespace: token.Namespace, Name: name},
 		Group:          token.Spec.Group,
 		Architecture:   host.GetArchitecture(),
 		Addresses:      host.GetAddresses(),
 		KeyFingerprint: fingerprint,
+	}, nil
+}
+
+// groupKnown refuses a host whose group the facts have not. They may be behind: after a time without the API server watches take up to a minute
+// to come back, and nobody shall be told then to create what there is.
+func (s *Service) groupKnown(ctx context.Context, group types.NamespacedName) error {
+	if _, ok := s.Facts().Groups[group]; ok {
+		return nil
 	}
-	if _, ok := s.Facts().Groups[machine.GroupKey()]; !ok {
-		return facts.Machine{}, refusal.New(refusal.GroupNotFound, "group", machine.GroupKey())
+	exists, err := s.Groups.GroupExists(ctx, group)
+	switch {
+	case err != nil:
+		return busy("look up WorkloadGroup "+group.String(), err)
+	case exists:
+		return refusal.New(refusal.GroupUnseen, "group", group)
+	default:
+		return refusal.New(refusal.GroupNotFound, "group", group)
 	}
-	return machine, nil
 }
 
 // proxyFits refuses a host for which there would be no desired state, or whose proxy would not run. It waits for the image.

@@ -107,6 +107,14 @@ func clusterRefusals() []refusalCase {
 	group := types.NamespacedName{Namespace: "shop", Name: "ratings"}
 	return []refusalCase{
 		{"group-deleted", refusal.GroupNotFound, func(w *world) { delete(w.facts.Groups, group) }},
+		{"group-unseen", refusal.GroupUnseen, func(w *world) {
+			delete(w.facts.Groups, group)
+			w.cluster.groups = map[types.NamespacedName]bool{group: true}
+		}},
+		{"group-not-to-be-looked-up", refusal.ManagerBusy, func(w *world) {
+			delete(w.facts.Groups, group)
+			w.cluster.groupsBroken = errors.New("connection refused")
+		}},
 		{"machine-revoked", refusal.MachineRevoked, func(w *world) { w.joined(func(m *v1alpha1.Machine) { m.Spec.Revoked = true }) }},
 		{"machine-of-another-group", refusal.GroupMismatch, func(w *world) { w.joined(func(m *v1alpha1.Machine) { m.Spec.Group = "legacy" }) }},
 		{"machine-being-deleted", refusal.ManagerBusy, func(w *world) {

@@ -35,6 +35,12 @@ type Machines interface {
 	UpdateMachine(ctx context.Context, machine *v1alpha1.Machine) error
 }
 
+// Groups are the WorkloadGroups of the API server itself. Errors are those of apierrors.
+type Groups interface {
+	// GroupExists reports whether there is one that is not being deleted.
+	GroupExists(ctx context.Context, key types.NamespacedName) (bool, error)
+}
+
 // Proxies gives the files of an image, as watch.Proxies does.
 type Proxies interface {
 	Ensure(ctx context.Context, image, architecture string) (facts.Proxy, error)
@@ -65,6 +71,7 @@ type Options struct {
 	Proxies     Proxies
 	Tokens      Tokens
 	Machines    Machines
+	Groups      Groups
 	Callers     Callers
 	Admissions  Admissions
 	IstioTokens IstioTokens
@@ -125,6 +132,9 @@ func (s *Service) enroll(ctx context.Context, request *hawserv1.EnrollRequest) (
 	}
 	candidate, err := s.hostFits(object, host, fingerprint)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.groupKnown(ctx, candidate.GroupKey()); err != nil {
 		return nil, err
 	}
 	if err := s.proxyFits(ctx, candidate, host); err != nil {

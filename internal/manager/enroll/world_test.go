@@ -75,7 +75,7 @@ func newWorld(t *testing.T) *world {
 	w.facts = must[facts.Facts](t)(watch.Collect(watch.Options{}, managertest.Objects(t, string(base))...))
 	authority := must[*ca.Authority](t)(ca.Generate(now()))
 	w.service = enroll.NewService(enroll.Options{
-		Authority: authority, Facts: func() facts.Facts { return w.facts }, Proxies: w.registry, Tokens: w.cluster, Machines: w.cluster,
+		Authority: authority, Facts: func() facts.Facts { return w.facts }, Proxies: w.registry, Tokens: w.cluster, Machines: w.cluster, Groups: w.cluster,
 		Callers: &w.caller, Admissions: w.cluster, IstioTokens: w.cluster, Now: func() time.Time { return w.clock }, Logger: slog.New(slog.NewTextHandler(&w.log, nil)), Version: "0.1.0",
 		Observe: w.counted.observe,
 	})

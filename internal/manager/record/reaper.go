@@ -17,21 +17,33 @@ import (
 )
 
 // Reaper does for machines without a stream what a Recorder does for its own: it takes those out of rotation whose replica died, and sees to it
-// that revoked ones have no tokens and are known as such, and lets deleted ones go whose host does not leave. It runs on the leader alone.
+// that revoked ones have no tokens and are known as such, deletes those whose namespace ends, and lets deleted ones go whose host does not leave.
+// It runs on the leader alone.
 type Reaper struct {
 	recorder *Recorder
-	machines func(ctx context.Context) ([]v1alpha1.Machine, error)
-	managers func(ctx context.Context) (map[string]bool, error)
+	cluster  Cluster
 	wake     <-chan struct{}
 
 	// last is Run's goroutine's alone.
 	last round
 }
 
+// Cluster is what a Reaper looks at, and does not change.
+type Cluster struct {
+	// Machines are all Machines.
+	Machines func(ctx context.Context) ([]v1alpha1.Machine, error)
+	// Managers are the names of the Pods of all replicas, and whether each is ready.
+	Managers func(ctx context.Context) (map[string]bool, error)
+	// Ending are the names of the namespaces that are being deleted.
+	Ending func(ctx context.Context) (map[string]bool, error)
+}
+
 // round is one look at all machines, and what is to be remembered of it until the next.
 type round struct {
 	managers map[string]bool
 	now      time.Time
+	// ending are the namespaces that are being deleted.
+	ending map[string]bool
 	// suspects are sessions of managers that are not there, by when that was seen first; voided the revoked machines whose tokens are void.
 	suspects map[string]time.Time
 	voided   map[types.UID]bool
@@ -44,12 +56,9 @@ const stall = time.Minute
 // it comes back.
 const farewell = time.Minute
 
-// NewReaper makes a Reaper that uses the recorder's options. machines lists all Machines, which it does not change; managers has the names of
-// the Pods of all replicas, and whether each is ready; wake gets a value when either may have changed.
-func NewReaper(recorder *Recorder, machines func(context.Context) ([]v1alpha1.Machine, error),
-	managers func(context.Context) (map[string]bool, error), wake <-chan struct{},
-) *Reaper {
-	return &Reaper{recorder: recorder, machines: machines, managers: managers, wake: wake}
+// NewReaper makes a Reaper that uses the recorder's options; wake gets a value when what there is in the cluster may have changed.
+func NewReaper(recorder *Recorder, cluster Cluster, wake <-chan struct{}) *Reaper {
+	return &Reaper{recorder: recorder, cluster: cluster, wake: wake}
 }
 
 // pause keeps a burst of changes from making as many rounds; again is for a round that failed.
@@ -92,15 +101,19 @@ func wait(ctx context.Context, d time.Duration, wake <-chan struct{}) bool {
 
 // lookAtAll does what is due for all machines and returns when the next thing is, 0 if nothing is.
 func (r *Reaper) lookAtAll(ctx context.Context) (time.Duration, error) {
-	managers, err := r.managers(ctx)
+	managers, err := r.cluster.Managers(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("list the managers: %w", err)
 	}
-	machines, err := r.machines(ctx)
+	machines, err := r.cluster.Machines(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("list the machines: %w", err)
 	}
-	this := round{managers: managers, now: r.recorder.Now(), suspects: map[string]time.Time{}, voided: map[types.UID]bool{}}
+	ending, err := r.cluster.Ending(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("list the namespaces: %w", err)
+	}
+	this := round{managers: managers, ending: ending, now: r.recorder.Now(), suspects: map[string]time.Time{}, voided: map[types.UID]bool{}}
 	var next time.Duration
 	var errs []error
 	for i := range machines {
@@ -118,6 +131,11 @@ func (r *Reaper) lookAtAll(ctx context.Context) (time.Duration, error) {
 func (r *Reaper) look(ctx context.Context, this round, machine *v1alpha1.Machine) (time.Duration, error) {
 	if machine.DeletionTimestamp != nil {
 		return r.release(ctx, this, machine)
+	}
+	if this.ending[machine.Namespace] {
+		// Kubernetes lets five seconds pass before it begins to delete what is in it, and hosts take time to leave, too.
+		err := r.recorder.Writer.Delete(ctx, machine.DeepCopy(), client.Preconditions{UID: &machine.UID})
+		return 0, client.IgnoreNotFound(err)
 	}
 	var failed error
 	if machine.Spec.Revoked {

@@ -27,7 +27,11 @@ func (w *world) leading(leader *record.Recorder, managers map[string]bool) chan<
 		}
 		return []v1alpha1.Machine{machine}, nil
 	}
-	w.start(record.NewReaper(leader, list, func(context.Context) (map[string]bool, error) { return managers, nil }, wake).Run)
+	w.start(record.NewReaper(leader, record.Cluster{
+		Machines: list,
+		Managers: func(context.Context) (map[string]bool, error) { return managers, nil },
+		Ending:   func(context.Context) (map[string]bool, error) { return w.ending, nil },
+	}, wake).Run)
 	return wake
 }
 
@@ -159,6 +163,37 @@ func TestMachineIsRevokedWhileItIsAway(t *testing.T) {
 		w.pass(time.Minute)
 		w.want("revoked", strings.Replace(down("", "Revoked"), " Healthy", " Connected=False(Revoked) Healthy", 1))
 	})
+}
+
+// A namespace that is being deleted takes its machines along at once, those that are away as well.
+func TestMachineOfANamespaceThatEnds(t *testing.T) {
+	for name, connected := range map[string]bool{"connected": true, "away": false} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				e := w.connect(w.replica("pod-0"), "s1", asItIs)
+				if !connected {
+					e.Close(false)
+					w.pass(time.Minute)
+				}
+				wake := w.reaper(map[string]bool{"pod-0": true})
+				wake <- struct{}{}
+				w.pass(time.Minute)
+				if w.object().DeletionTimestamp != nil {
+					t.Fatal("deleted before the namespace was")
+				}
+				w.ending = map[string]bool{"another": true, w.machine.Namespace: true}
+				wake <- struct{}{}
+				w.pass(2 * time.Second)
+				if connected && w.object().DeletionTimestamp == nil {
+					t.Error("it is not deleted")
+				}
+				// The API server tells of the deletion.
+				wake <- struct{}{}
+				w.pass(time.Minute + 2*time.Second)
+				w.want("gone with its entry", "")
+			})
+		})
+	}
 }
 
 func TestTokensOfARevokedMachineAreVoided(t *testing.T) {

@@ -31,8 +31,10 @@ type world struct {
 	changed chan struct{}
 	machine types.NamespacedName
 	uid     types.UID
-	cancel  []context.CancelFunc
-	done    []chan error
+	// ending are the namespaces that are being deleted.
+	ending map[string]bool
+	cancel []context.CancelFunc
+	done   []chan error
 }
 
 // inWorld runs a test in a bubble of its own time.
