@@ -38,8 +38,9 @@ func faulty(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(ts.Exec("hawser-lab", "vm", "exec", args[0], "--", "mkdir", "-p", faultsDirectory))
 }
 
-// killedEach applies two files in turn, each time with the agent of a machine killed before another one of the changes that it makes on the way,
-// until it makes them all alive. STRIDE is how many changes are spared in between. Each time the machine has to become current by itself.
+// killedEach applies two files in turn, there and back, with the agent of a machine killed before the same one of the changes that it makes on either
+// way, then before another one, until it makes them all alive. STRIDE is how many changes are spared in between. Each time the machine has to become
+// current by itself.
 func killedEach(ts *testscript.TestScript, neg bool, args []string) {
 	var stride int
 	if len(args) == 5 {
@@ -53,22 +54,32 @@ func killedEach(ts *testscript.TestScript, neg bool, args []string) {
 	machine, files := args[0], args[3:]
 	ts.Check(ts.Exec("kubectl", "apply", "-f", ts.MkAbs(files[1])))
 	awaitChange(ts, machine, "")
-	for n, turn := 1, 0; ; n, turn = n+stride, 1-turn {
-		before, _ := generations(ts, machine)
-		start := time.Now()
-		onVM(ts, machine, "echo '%d %s' >%s/die-at", n, args[2], faultsDirectory)
-		ts.Check(ts.Exec("kubectl", "apply", "-f", ts.MkAbs(files[turn])))
-		awaitChange(ts, machine, before)
-		if died := onVM(ts, machine, "cd %s; test -e die-at || tail -n 1 died", faultsDirectory); died != "" {
-			ts.Logf("killed before %q, current after %s", died, time.Since(start).Round(100*time.Millisecond))
-			continue
-		}
-		onVM(ts, machine, "rm %s/die-at", faultsDirectory)
-		if n == 1 {
+	for n := 1; ; n += stride {
+		there := killedAtStep(ts, machine, n, args[2], files[0])
+		back := killedAtStep(ts, machine, n, args[2], files[1])
+		switch {
+		case there || back:
+		case n == 1:
 			ts.Fatalf("the agent was never killed: is it one that `faulty` installs?")
+		default:
+			return
 		}
-		return
 	}
+}
+
+// killedAtStep applies a file, with the agent killed before the n-th change, and reports whether it was.
+func killedAtStep(ts *testscript.TestScript, machine string, n int, prefix, file string) bool {
+	before, _ := generations(ts, machine)
+	start := time.Now()
+	onVM(ts, machine, "echo '%d %s' >%s/die-at", n, prefix, faultsDirectory)
+	ts.Check(ts.Exec("kubectl", "apply", "-f", ts.MkAbs(file)))
+	awaitChange(ts, machine, before)
+	died := onVM(ts, machine, "cd %s; test -e die-at || tail -n 1 died", faultsDirectory)
+	onVM(ts, machine, "rm -f %s/die-at", faultsDirectory)
+	if died != "" {
+		ts.Logf("killed before %q, current after %s", died, time.Since(start).Round(100*time.Millisecond))
+	}
+	return died != ""
 }
 
 // awaitChange waits until a machine is at another generation than before, if that is given, and stays there.

@@ -3,10 +3,14 @@
 package e2e
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -18,41 +22,100 @@ const (
 	loadTarget  = "http://catalog:9080/"
 )
 
-// load counts what load generators saw fail between `load start` and `load end MAX`: the demo's in the cluster, whose requests end at
-// machines, and one on each machine named, whose requests end at pods.
+// underLoad is what `load start` has begun and `load end` has not ended: the generator in the cluster, nil if there is none, and the machines
+// with one. A scenario has one of them.
+type underLoad struct {
+	cluster  func() counted
+	machines []string
+}
+
+// loadKey is where a scenario keeps it.
+type loadKey struct{}
+
+// load counts what load generators saw fail between `load start` and `load end MAX`: one on each machine named, whose requests end at pods, and the
+// demo's in the cluster, whose requests end at its machines. With to=URL it is one of the scenario's own in its place, whose requests end there; with
+// to= there is none.
 func load(ts *testscript.TestScript, neg bool, args []string) {
+	now := ts.Value(loadKey{}).(*underLoad)
 	switch {
 	case !neg && len(args) >= 1 && args[0] == "start":
-		for _, machine := range args[1:] {
+		*now = underLoad{machines: args[1:]}
+		if len(args) > 1 && strings.HasPrefix(args[1], "to=") {
+			now.machines = args[2:]
+			now.cluster = ownGenerator(ts, strings.TrimPrefix(args[1], "to="))
+		} else {
+			now.cluster = demosGenerator(ts)
+		}
+		for _, machine := range now.machines {
 			startLoad(ts, machine)
 		}
-		ts.Setenv("LOAD_MACHINES", strings.Join(args[1:], " "))
-		ts.Setenv("LOAD_START", strconv.FormatInt(inCluster(ts).Failures, 10))
 	case !neg && len(args) == 2 && args[0] == "end":
-		before, err := strconv.ParseInt(ts.Getenv("LOAD_START"), 10, 64)
-		ts.Check(err)
 		limit, err := strconv.ParseInt(args[1], 10, 64)
 		ts.Check(err)
-		here := inCluster(ts)
-		failed, reasons := here.Failures-before, []string{"cluster: " + here.LastError}
-		if failed < 0 {
+		now.end(ts, limit)
+	default:
+		ts.Fatalf("usage: load start [to=[URL]] [MACHINE…] | load end MAX")
+	}
+}
+
+func (l *underLoad) end(ts *testscript.TestScript, limit int64) {
+	failed := int64(0)
+	var reasons []string
+	count := func(where string, c counted) {
+		ts.Logf("%s: %d of %d requests failed", where, c.Failures, c.Requests)
+		if c.Requests == 0 {
+			ts.Fatalf("the load generator on %s sent nothing", where)
+		}
+		failed += c.Failures
+		if c.Failures > 0 {
+			reasons = append(reasons, where+": "+c.LastError)
+		}
+	}
+	if l.cluster != nil {
+		count("cluster", l.cluster())
+	}
+	for _, machine := range l.machines {
+		count(machine, onMachine(ts, machine))
+		stopLoad(ts, machine)
+	}
+	if failed > limit {
+		ts.Fatalf("%d requests failed, at most %d may; the last of each: %s", failed, limit, strings.Join(reasons, "; "))
+	}
+}
+
+// demosGenerator runs always: what counts is what it counts from now on.
+func demosGenerator(ts *testscript.TestScript) func() counted {
+	before := inCluster(ts)
+	return func() counted {
+		now := inCluster(ts)
+		now.Requests -= before.Requests
+		now.Failures -= before.Failures
+		if now.Failures < 0 {
 			ts.Fatalf("the load generator in the cluster was restarted")
 		}
-		for _, machine := range strings.Fields(ts.Getenv("LOAD_MACHINES")) {
-			there := onMachine(ts, machine)
-			ts.Logf("%s: %d of %d requests failed", machine, there.Failures, there.Requests)
-			if there.Requests == 0 {
-				ts.Fatalf("the load generator on %s sent nothing", machine)
-			}
-			failed += there.Failures
-			reasons = append(reasons, machine+": "+there.LastError)
-			stopLoad(ts, machine)
-		}
-		if failed > limit {
-			ts.Fatalf("%d requests failed, at most %d may; the last of each: %s", failed, limit, strings.Join(reasons, "; "))
-		}
-	default:
-		ts.Fatalf("usage: load start [MACHINE…] | load end MAX")
+		return now
+	}
+}
+
+// ownGenerator starts one in the pod of the demo's. It ends with its input.
+func ownGenerator(ts *testscript.TestScript, target string) func() counted {
+	if target == "" {
+		return nil
+	}
+	command := program(ts, "kubectl", []string{"exec", "-i", "-n", "shop", "deploy/loadgen", "-c", "loadgen", "--",
+		"/hawser-demo-app", "load", "--target=" + target, "--rate=20", "--listen=localhost:0", "--while-input"})
+	in, err := command.StdinPipe()
+	ts.Check(err)
+	var out bytes.Buffer
+	command.Stdout, command.Stderr = &out, os.Stderr
+	ts.Check(command.Start())
+	end := sync.OnceValue(func() error { return errors.Join(in.Close(), command.Wait()) })
+	ts.Defer(func() { _ = end() })
+	return func() counted {
+		ts.Check(end())
+		var stats counted
+		ts.Check(json.Unmarshal(out.Bytes(), &stats))
+		return stats
 	}
 }
 

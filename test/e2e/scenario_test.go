@@ -14,7 +14,7 @@ import (
 )
 
 // sideBySide bounds how many scenarios run at a time: they wait most of the time, but a lab has few processors, and those that count requests see it.
-const sideBySide = 3
+const sideBySide = 4
 
 // TestScenarios runs every script of testdata in the order of their numbers, as they share the machines of one lab. Those that have the same
 // number do not disturb each other, and run side by side.
@@ -34,6 +34,7 @@ func TestScenarios(t *testing.T) {
 						Files: []string{script},
 						Setup: func(env *testscript.Env) error {
 							env.Vars = append(append(env.Vars, environment...), durations(os.Getenv("HAWSER_SOAK") != "")...)
+							env.Values[loadKey{}] = &underLoad{}
 							return nil
 						},
 						Cmds:                verbs(),

@@ -130,6 +130,15 @@ func repeat(ts *testscript.TestScript, neg bool, args []string, decide outcome) 
 
 // quietly runs a command without a word in the log, which would be long after a hundred runs.
 func quietly(ts *testscript.TestScript, name string, argv []string) (string, error) {
+	out, err := program(ts, name, argv).Output()
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		err = fmt.Errorf("%w: %s", err, exit.Stderr)
+	}
+	return string(out), err
+}
+
+// program is a command with a scenario's environment.
+func program(ts *testscript.TestScript, name string, argv []string) *exec.Cmd {
 	path, err := findIn(ts.Getenv("PATH"), name)
 	ts.Check(err)
 	command := exec.Command(path, argv...)
@@ -137,11 +146,7 @@ func quietly(ts *testscript.TestScript, name string, argv []string) (string, err
 	for _, variable := range []string{"PATH", "HOME", "KUBECONFIG"} {
 		command.Env = append(command.Env, variable+"="+ts.Getenv(variable))
 	}
-	out, err := command.Output()
-	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
-		err = fmt.Errorf("%w: %s", err, exit.Stderr)
-	}
-	return string(out), err
+	return command
 }
 
 func findIn(path, name string) (string, error) {

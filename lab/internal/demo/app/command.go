@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -90,6 +91,7 @@ func linesCommand() *cobra.Command {
 func loadCommand() *cobra.Command {
 	var target, listen string
 	var rate float64
+	var whileInput bool
 	cmd := &cobra.Command{
 		Use: "load", Short: "A steady flow of requests, counted at /stats", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -107,12 +109,16 @@ func loadCommand() *cobra.Command {
 				target: target, interval: time.Duration(float64(time.Second) / rate), client: newHTTPClient(),
 				stats: Stats{Since: time.Now().UTC()},
 			}
+			if whileInput {
+				return g.generateWhile(cmd.Context(), listener, cmd.InOrStdin(), cmd.OutOrStdout())
+			}
 			return g.generate(cmd.Context(), listener, slog.New(slog.NewTextHandler(cmd.OutOrStdout(), nil)))
 		},
 	}
 	cmd.Flags().StringVar(&target, "target", "", "URL to request")
 	cmd.Flags().Float64Var(&rate, "rate", 10, "requests a second")
 	cmd.Flags().StringVar(&listen, "listen", ":9080", "address of /stats and /healthz")
+	cmd.Flags().BoolVar(&whileInput, "while-input", false, "end with standard input, and print the counters then")
 	return cmd
 }
 
@@ -126,6 +132,19 @@ func (g *generator) generate(ctx context.Context, listener net.Listener, log *sl
 		served <- serveHTTP(ctx, listener, g.handler(), 0, func() {})
 	}()
 	return errors.Join(g.run(ctx, log), <-served)
+}
+
+// generateWhile generates until the input ends, so that a generator in a pod does not outlive who started it there, and prints the counters.
+func (g *generator) generateWhile(ctx context.Context, listener net.Listener, in io.Reader, out io.Writer) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		defer cancel()
+		// Whatever ends it, it has ended.
+		_, _ = io.Copy(io.Discard, in)
+	}()
+	err := g.generate(ctx, listener, slog.New(slog.DiscardHandler))
+	return errors.Join(err, json.NewEncoder(out).Encode(g.snapshot()))
 }
 
 func getCommand() *cobra.Command {

@@ -3,12 +3,15 @@ package app
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -138,4 +141,34 @@ func TestGeneratorCounts(t *testing.T) {
 			t.Errorf("no report was printed: %q", log.String())
 		}
 	})
+}
+
+// noticing tells of the first request.
+type noticing struct {
+	answering
+	once  sync.Once
+	asked chan struct{}
+}
+
+func (n *noticing) RoundTrip(request *http.Request) (*http.Response, error) {
+	n.once.Do(func() { close(n.asked) })
+	return n.answering.RoundTrip(request)
+}
+
+// A generator in a pod ends with whoever started it.
+func TestGeneratorEndsWithItsInput(t *testing.T) {
+	transport := &noticing{asked: make(chan struct{})}
+	g := &generator{target: "http://web", interval: time.Millisecond, client: &http.Client{Transport: transport}}
+	in, end := io.Pipe()
+	var out bytes.Buffer
+	done := make(chan error, 1)
+	go func() { done <- g.generateWhile(t.Context(), listen(t), in, &out) }()
+	<-transport.asked
+	if err := errors.Join(end.Close(), <-done); err != nil {
+		t.Fatal(err)
+	}
+	var printed Stats
+	if err := json.Unmarshal(out.Bytes(), &printed); err != nil || printed.Requests == 0 || printed.Failures != 0 {
+		t.Errorf("it printed %q (%v)", out.String(), err)
+	}
 }
