@@ -2,14 +2,14 @@ package manager
 
 import (
 	"context"
+	"os"
 	"runtime/debug"
 	runtimemetrics "runtime/metrics"
 	"time"
 )
 
 // memory gives back to the host what a burst of work took. Go's heap may grow to twice of what is used, and stays so as long as there is room:
-// with thousands of machines that are idle most of the time, half of the manager's memory would lie waste. A lower GOGC would have it collect
-// garbage in the middle of bursts, when the processor is needed. See docs/adr/0017.
+// with thousands of machines that are idle most of the time, half of the manager's memory would lie waste. See docs/adr/0017.
 type memory struct {
 	// allocated is all that was ever allocated, in bytes.
 	allocated func() uint64
@@ -24,6 +24,17 @@ const (
 	calmLooks  = 2
 	worthwhile = 32 << 20
 )
+
+// gcPercent is by how much of what is used the heap may grow before it is collected. What is allocated for good in a burst lies scattered among what
+// is garbage after it, and keeps the pages of both: the less there is at a time, the fewer.
+const gcPercent = 50
+
+// limitHeap sets gcPercent, unless the environment says otherwise.
+func limitHeap() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+}
 
 func newMemory() *memory { return &memory{allocated: allocatedBytes, release: release} }
 

@@ -58,6 +58,7 @@ func Run(ctx context.Context, options Options) error {
 	if err := options.validate(); err != nil {
 		return err
 	}
+	limitHeap()
 	p, err := assemble(options)
 	if err != nil {
 		return err

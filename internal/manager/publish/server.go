@@ -18,6 +18,8 @@ const (
 	// window is how much an agent may send ahead, a stream and a connection alike. Reports are small: there is nothing that a larger window
 	// would speed up, and to find out would cost a ping for each report.
 	window = 256 << 10
+	// headerTable remembers no headers: an agent opens a stream or two on a connection.
+	headerTable = 0
 	// maxStreams of one connection: an agent has one Sync and a few downloads.
 	maxStreams = 16
 	// pingAfter and pingTimeout: a link that was cut is noticed within 15 s by either end.
@@ -38,6 +40,7 @@ func NewServer(config *tls.Config) *grpc.Server {
 		grpc.ForceServerCodecV2(newCodec()),
 		grpc.MaxRecvMsgSize(maxRequest),
 		grpc.MaxConcurrentStreams(maxStreams),
+		grpc.HeaderTableSize(headerTable),
 		grpc.ReadBufferSize(readBuffer),
 		grpc.WriteBufferSize(writeBuffer),
 		grpc.StaticStreamWindowSize(window),

@@ -118,6 +118,8 @@ func (r *Recorder) Open(session Session) *Entry {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	entry := &Entry{recorder: r, session: session, report: session.Report}
+	// The first report would be kept beside the newest.
+	entry.session.Report = nil
 	if before := r.entries[session.Machine]; before != nil {
 		entry.earlier = before.earlier
 		if before.claimed {
