@@ -19,8 +19,10 @@ type feed struct {
 	machine facts.Machine
 	// written is the machine's name as states have it.
 	written []byte
-	host    *hawserv1.HostFacts
-	book    Record
+	// architecture and addresses are the host's.
+	architecture string
+	addresses    []string
+	book         Record
 	// until is when the certificate ends that the stream was opened with.
 	until time.Time
 
@@ -41,7 +43,8 @@ type feed struct {
 }
 
 func newFeed(s *Service, machine facts.Machine, hello *hawserv1.Hello, book Record, until time.Time) *feed {
-	f := &feed{service: s, machine: machine, written: writtenName(machine.Name), host: hello.GetHost(), book: book, until: until, generation: hello.GetGeneration(), account: hello.GetServiceAccount()}
+	f := &feed{service: s, machine: machine, written: writtenName(machine.Name), book: book, until: until, generation: hello.GetGeneration(), account: hello.GetServiceAccount()}
+	f.architecture, f.addresses = hello.GetHost().GetArchitecture(), hello.GetHost().GetAddresses()
 	f.brought = types.UID(hello.GetTokenSecret())
 	if hello.GetTokenExpiry() > 0 {
 		f.expiry = time.Unix(hello.GetTokenExpiry(), 0)
@@ -152,7 +155,7 @@ func (f *feed) current(stream sender) (facts.Machine, error) {
 		return facts.Machine{}, refusal.New(refusal.SessionReplaced, "machine", machine.NamespacedName)
 	}
 	// What the agent said when it connected is newer than what is recorded.
-	machine.Architecture, machine.Addresses = f.host.GetArchitecture(), f.host.GetAddresses()
+	machine.Architecture, machine.Addresses = f.architecture, f.addresses
 	return machine, nil
 }
 

@@ -26,18 +26,55 @@ const (
 	goHome
 )
 
-// A change of the mesh reaches 10,000 machines in a second, if the API server and this process are not busy with writing at the same time what
-// the first of them make of it. So what is routine waits for that long, and what a machine was sent and that it applied it are one write.
-// Fewer than a hundred machines wait for nothing.
+// A change of the mesh reaches 10,000 machines in a second or two, if the API server and this process are not busy with writing at the same time
+// what the first of them make of it. So what is routine waits until nothing routine happened for a while, and what a machine was sent and that
+// it applied it are one write. Fewer than a hundred machines wait for nothing, and nobody waits for longer than maxHold.
 const (
 	lullEach = 100 * time.Microsecond
 	lullStep = 10 * time.Millisecond
 	maxLull  = time.Second
+	maxHold  = 5 * time.Second
 )
+
+// hold are the machines with something routine to write, while more of it happens.
+type hold struct {
+	machines map[types.NamespacedName]struct{}
+	since    time.Time
+	over     *time.Timer
+}
 
 // lull is for the recorder's mu.
 func (r *Recorder) lull() time.Duration {
 	return min(time.Duration(len(r.entries))*lullEach, maxLull).Truncate(lullStep)
+}
+
+// later has something routine written in the next lull. It is for the recorder's mu.
+func (r *Recorder) later(machine types.NamespacedName) {
+	lull := r.lull()
+	if lull == 0 {
+		r.enqueue(machine, routine, 0)
+		return
+	}
+	if len(r.hold.machines) == 0 {
+		r.hold.since = time.Now()
+	}
+	r.hold.machines[machine] = struct{}{}
+	wait := min(lull, maxHold-time.Since(r.hold.since))
+	if r.hold.over == nil {
+		r.hold.over = time.AfterFunc(wait, r.letGo)
+		return
+	}
+	r.hold.over.Reset(wait)
+}
+
+// letGo has all written that was held.
+func (r *Recorder) letGo() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for machine := range r.hold.machines {
+		r.enqueue(machine, routine, 0)
+	}
+	clear(r.hold.machines)
 }
 
 func (r *Recorder) enqueue(machine types.NamespacedName, u urgency, after time.Duration) {

@@ -38,6 +38,29 @@ func TestAChangeOfAllIsOneWriteEach(t *testing.T) {
 }
 
 // TestHealthOvertakes: a machine that fails while thousands wait to be written is the next.
+// While a change is on its way to one machine after the other, nothing is written of those that have it; but not for ever.
+func TestWritesWaitForTheEndOfAChange(t *testing.T) {
+	inWorld(t, func(w *world) {
+		entries := w.connectMany(w.replica("pod-0"), 400)
+		tell := func(some []*record.Entry, generation string) {
+			for _, e := range some {
+				e.Decide(record.Decision{Generation: generation, Revision: "default"})
+				e.Report(healthy(func(r *hawserv1.Report) { r.AppliedGeneration = generation }))
+				w.pass(10 * time.Millisecond)
+			}
+		}
+		tell(entries, "g2")
+		w.wantWrites("while machines get it", 0)
+		w.pass(time.Second)
+		w.wantWrites("when all have it", len(entries))
+		tell(entries, "g3")
+		tell(entries[:150], "g4")
+		if writes := w.api.takeWrites(); writes < len(entries) {
+			t.Errorf("%d writes after 5 s of changes, want at least %d", writes, len(entries))
+		}
+	})
+}
+
 func TestHealthOvertakes(t *testing.T) {
 	inWorld(t, func(w *world) {
 		const machines, workers = 500, 32

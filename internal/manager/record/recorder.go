@@ -15,7 +15,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 
-	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
 	"github.com/hawser-io/hawser/internal/manager/facts"
 )
 
@@ -84,6 +83,7 @@ type Recorder struct {
 
 	mu      sync.Mutex
 	entries map[types.NamespacedName]*Entry
+	hold    hold
 }
 
 // New makes a Recorder. It writes once Run runs.
@@ -99,6 +99,7 @@ func New(options Options) *Recorder {
 		}),
 		seed:    maphash.MakeSeed(),
 		entries: map[types.NamespacedName]*Entry{},
+		hold:    hold{machines: map[types.NamespacedName]struct{}{}},
 	}
 	for i := range r.turns {
 		r.turns[i] = make(chan struct{}, 1)
@@ -117,9 +118,8 @@ func (r *Recorder) take(machine types.NamespacedName) (end func()) {
 func (r *Recorder) Open(session Session) *Entry {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	entry := &Entry{recorder: r, session: session, report: session.Report}
-	// The first report would be kept beside the newest.
-	entry.session.Report = nil
+	entry := &Entry{recorder: r, session: session, host: pack(session.Host), report: pack(session.Report)}
+	entry.session.Host, entry.session.Report = nil, nil
 	if before := r.entries[session.Machine]; before != nil {
 		entry.earlier = before.earlier
 		if before.claimed {
@@ -171,6 +171,11 @@ func (r *Recorder) Run(ctx context.Context) error {
 	}
 	working.Wait()
 	r.queue.ShutDown()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.hold.over != nil {
+		r.hold.over.Stop()
+	}
 	return nil
 }
 
@@ -216,15 +221,15 @@ func (r *Recorder) work(ctx context.Context) bool {
 func (r *Recorder) observe(machine types.NamespacedName) (observation, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	// Whatever it is written for, what is routine is written along.
+	delete(r.hold.machines, machine)
 	e, ok := r.entries[machine]
 	if !ok {
 		return observation{}, false
 	}
-	report := e.report
-	if report == nil {
-		report = &hawserv1.Report{}
-	}
-	return observation{Session: e.session, report: report, decision: e.decision, lost: e.lost, dismissed: e.dismissed, claimed: e.claimed, earlier: e.earlier, met: e.met}, true
+	session := e.session
+	session.Host = e.host.host()
+	return observation{Session: session, report: e.report.report(), decision: e.decision, lost: e.lost, dismissed: e.dismissed, claimed: e.claimed, earlier: e.earlier, met: e.met}, true
 }
 
 // claim notes that the Machine's status names the session.

@@ -1,9 +1,9 @@
 package record
 
 import (
+	"bytes"
 	"time"
 
-	"google.golang.org/protobuf/proto"
 	"k8s.io/apimachinery/pkg/types"
 
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
@@ -40,10 +40,12 @@ type Decision struct {
 // Entry is the book of one session.
 type Entry struct {
 	recorder *Recorder
-	session  Session
+	// session without host and first report, which are kept packed.
+	session Session
+	host    packed
 
 	// The recorder's mu guards what follows.
-	report   *hawserv1.Report
+	report   packed
 	decision *Decision
 	// lost is when the stream ended; zero while it stands. dismissed: the agent was told to leave on it.
 	lost      time.Time
@@ -69,12 +71,13 @@ type observation struct {
 	dismissed bool
 }
 
-// Report takes the agent's newest report. The message must not be changed afterwards.
+// Report takes the agent's newest report.
 func (e *Entry) Report(report *hawserv1.Report) {
+	newest := pack(report)
 	e.change(func() (bool, urgency) {
 		before := e.report
-		e.report = report
-		return !proto.Equal(before, report), urgencyOf(before, report)
+		e.report = newest
+		return !bytes.Equal(before, newest), urgencyOf(before.report(), report)
 	})
 }
 
@@ -118,7 +121,7 @@ func (e *Entry) change(apply func() (bool, urgency)) {
 		return
 	}
 	if u == routine {
-		r.enqueue(e.session.Machine, routine, r.lull())
+		r.later(e.session.Machine)
 		return
 	}
 	r.enqueue(e.session.Machine, u, 0)
