@@ -32,6 +32,8 @@ const (
 
 // NewServer makes a gRPC server for agents with the TLS side of a manager.
 func NewServer(config *tls.Config) *grpc.Server {
+	config = config.Clone()
+	config.GetConfigForClient = make(handshakes, handshakesAtOnce).enter
 	return grpc.NewServer(
 		grpc.Creds(credentials.NewTLS(config)),
 		grpc.ConnectionTimeout(handshakeTimeout),
