@@ -22,11 +22,13 @@ import (
 	"github.com/hawser-io/hawser/internal/refusal"
 )
 
-// book returns the book of admissions.
+// book is the book of admissions, which a manager makes before it serves.
 func (c *cluster) book() *core.ConfigMap {
 	c.Helper()
 	book := &core.ConfigMap{ObjectMeta: meta.ObjectMeta{Namespace: "hawser-system", Name: admission.ConfigMapName}}
-	c.get(book)
+	c.eventually("there is a book of admissions", func() bool {
+		return c.client.Get(c.Context(), client.ObjectKeyFromObject(book), book) == nil
+	})
 	return book
 }
 
