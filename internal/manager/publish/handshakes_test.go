@@ -2,53 +2,44 @@ package publish
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"math/big"
 	"net"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/hawser-io/hawser/internal/manager/ca"
 )
 
-// shake has a client connect to a server whose handshakes share the places.
-func shake(t *testing.T, places handshakes) error {
+// shake has a client connect to a manager whose handshakes share the places.
+func shake(t *testing.T, authority *ca.Authority, places handshakes) error {
 	t.Helper()
 	ours, theirs := net.Pipe()
 	defer func() { _ = errors.Join(ours.Close(), theirs.Close()) }()
+	config := ca.NewServing(authority).Config()
+	config.GetConfigForClient = places.enter
 	done := make(chan error, 1)
 	go func() {
-		done <- tls.Client(theirs, &tls.Config{InsecureSkipVerify: true}).HandshakeContext(t.Context())
+		done <- tls.Client(theirs, &tls.Config{InsecureSkipVerify: true, NextProtos: config.NextProtos}).HandshakeContext(t.Context())
 	}()
-	server := tls.Server(ours, &tls.Config{Certificates: []tls.Certificate{testCertificate(t)}, GetConfigForClient: places.enter, SessionTicketsDisabled: true})
-	return errors.Join(server.HandshakeContext(t.Context()), <-done)
+	return errors.Join(tls.Server(ours, config).HandshakeContext(t.Context()), <-done)
 }
 
-func testCertificate(t *testing.T) tls.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
-	certificate, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{certificate}, PrivateKey: key}
-}
-
+// One that has ended leaves its place at once, and not with the end of its turn.
 func TestHandshakesLeaveTheirPlaces(t *testing.T) {
-	places := make(handshakes, 1)
-	for range 3 {
-		if err := shake(t, places); err != nil {
+	synctest.Test(t, func(t *testing.T) {
+		authority, err := ca.Generate(time.Now())
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
+		places, began := make(handshakes, 1), time.Now()
+		for range 3 {
+			if err := shake(t, authority, places); err != nil || time.Since(began) != 0 {
+				t.Fatalf("after %s: %v", time.Since(began), err)
+			}
+		}
+	})
 }
 
 func TestHandshakesWaitForAPlace(t *testing.T) {
