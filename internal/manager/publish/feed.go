@@ -16,13 +16,11 @@ import (
 // feed knows what one machine has, and brings it what it has not.
 type feed struct {
 	service *Service
+	// machine as it was when the stream was opened, with architecture and addresses as its agent says them.
 	machine facts.Machine
 	// written is the machine's name as states have it.
 	written []byte
-	// architecture and addresses are the host's.
-	architecture string
-	addresses    []string
-	book         Record
+	book    Record
 	// until is when the certificate ends that the stream was opened with.
 	until time.Time
 
@@ -44,7 +42,7 @@ type feed struct {
 
 func newFeed(s *Service, machine facts.Machine, hello *hawserv1.Hello, book Record, until time.Time) *feed {
 	f := &feed{service: s, machine: machine, written: writtenName(machine.Name), book: book, until: until, generation: hello.GetGeneration(), account: hello.GetServiceAccount()}
-	f.architecture, f.addresses = hello.GetHost().GetArchitecture(), hello.GetHost().GetAddresses()
+	f.machine.Architecture, f.machine.Addresses = hello.GetHost().GetArchitecture(), hello.GetHost().GetAddresses()
 	f.brought = types.UID(hello.GetTokenSecret())
 	if hello.GetTokenExpiry() > 0 {
 		f.expiry = time.Unix(hello.GetTokenExpiry(), 0)
@@ -155,7 +153,7 @@ func (f *feed) current(stream sender) (facts.Machine, error) {
 		return facts.Machine{}, refusal.New(refusal.SessionReplaced, "machine", machine.NamespacedName)
 	}
 	// What the agent said when it connected is newer than what is recorded.
-	machine.Architecture, machine.Addresses = f.architecture, f.addresses
+	machine.Architecture, machine.Addresses = f.machine.Architecture, f.machine.Addresses
 	return machine, nil
 }
 
