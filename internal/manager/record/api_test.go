@@ -67,6 +67,19 @@ func (f *fakeAPI) Get(_ context.Context, key client.ObjectKey, into client.Objec
 	return nil
 }
 
+// machines are all Machines.
+func (f *fakeAPI) machines() []v1alpha1.Machine {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var list []v1alpha1.Machine
+	for _, object := range f.objects {
+		if machine, ok := object.(*v1alpha1.Machine); ok {
+			list = append(list, *machine.DeepCopy())
+		}
+	}
+	return list
+}
+
 func (f *fakeAPI) Create(_ context.Context, object client.Object, _ ...client.CreateOption) error {
 	if f.slow != nil {
 		<-f.slow

@@ -8,8 +8,8 @@ import (
 	"github.com/hawser-io/hawser/api/v1alpha1"
 )
 
-// tell makes an Event of each transition that an owner asks about afterwards: connected or not, in rotation or not, and configurations that
-// could not be made or applied, and what others changed on the host.
+// tell makes an Event of each transition that an owner asks about afterwards: connected or not, in rotation or not, configurations that could not be
+// made or applied, an identity that is of no use, traffic that passes without the proxy, and what others changed on the host.
 func tell(events Events, before, after *v1alpha1.Machine) {
 	for _, kind := range []string{v1alpha1.ConditionConnected, v1alpha1.ConditionHealthy} {
 		was := apimeta.FindStatusCondition(before.Status.Conditions, kind)
@@ -26,6 +26,7 @@ func tell(events Events, before, after *v1alpha1.Machine) {
 	tellReason(events, v1alpha1.ConditionConfigCurrent, before, after, func(is *meta.Condition) bool {
 		return is.Status == meta.ConditionFalse && is.Reason != reasonApplying
 	})
+	tellReason(events, v1alpha1.ConditionIdentityValid, before, after, func(is *meta.Condition) bool { return is.Status == meta.ConditionFalse })
 	tellReason(events, v1alpha1.ConditionIntercepting, before, after, func(is *meta.Condition) bool { return is.Reason == reasonPassing })
 	for _, kind := range warnings() {
 		tellWarning(events, kind, before, after)

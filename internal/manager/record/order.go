@@ -26,21 +26,36 @@ const (
 	goHome
 )
 
-// A change of the mesh reaches 10,000 machines in a second or two, if the API server and this process are not busy with writing at the same time
-// what the first of them make of it. So what is routine waits until nothing routine happened for a while, and what a machine was sent and that
-// it applied it are one write. Fewer than a hundred machines wait for nothing, and nobody waits for longer than maxHold.
+// A change of the mesh reaches 10,000 machines in a second or two, and they come to a manager that was restarted within half a minute, if the API
+// server and this process are not busy with writing at the same time what the first of them make of it. Agents whose pings are not answered would
+// come once more, and be written once more. So what is routine, and who has come, waits until no more of it happens for a while; what a machine was
+// sent and that it applied it are one write then. Fewer than a hundred machines wait for nothing, and a few among thousands do not prolong the wait.
 const (
 	lullEach = 100 * time.Microsecond
 	lullStep = 10 * time.Millisecond
 	maxLull  = time.Second
-	maxHold  = 5 * time.Second
+	// many is the share of machines whose news prolong the wait, 1/many.
+	many = 200
+	// Nobody waits for longer than holdEach for each machine, or minHold.
+	holdEach = 2 * time.Millisecond
+	minHold  = 5 * time.Second
 )
 
-// hold are the machines with something routine to write, while more of it happens.
+// hold are machines with something to write, while more of the kind happens.
 type hold struct {
+	urgency  urgency
 	machines map[types.NamespacedName]struct{}
 	since    time.Time
 	over     *time.Timer
+}
+
+func newHold(u urgency) *hold {
+	return &hold{urgency: u, machines: map[types.NamespacedName]struct{}{}}
+}
+
+func (h *hold) has(machine types.NamespacedName) bool {
+	_, held := h.machines[machine]
+	return held
 }
 
 // lull is for the recorder's mu.
@@ -48,33 +63,38 @@ func (r *Recorder) lull() time.Duration {
 	return min(time.Duration(len(r.entries))*lullEach, maxLull).Truncate(lullStep)
 }
 
-// later has something routine written in the next lull. It is for the recorder's mu.
-func (r *Recorder) later(machine types.NamespacedName) {
+// later has a machine written in the next lull. It is for the recorder's mu.
+func (r *Recorder) later(h *hold, machine types.NamespacedName) {
 	lull := r.lull()
 	if lull == 0 {
-		r.enqueue(machine, routine, 0)
+		r.enqueue(machine, h.urgency, 0)
 		return
 	}
-	if len(r.hold.machines) == 0 {
-		r.hold.since = time.Now()
+	first := len(h.machines) == 0
+	if first {
+		h.since = time.Now()
 	}
-	r.hold.machines[machine] = struct{}{}
-	wait := min(lull, maxHold-time.Since(r.hold.since))
-	if r.hold.over == nil {
-		r.hold.over = time.AfterFunc(wait, r.letGo)
+	h.machines[machine] = struct{}{}
+	if !first && len(h.machines) <= len(r.entries)/many {
 		return
 	}
-	r.hold.over.Reset(wait)
+	longest := max(time.Duration(len(r.entries))*holdEach, minHold)
+	wait := min(lull, longest-time.Since(h.since))
+	if h.over == nil {
+		h.over = time.AfterFunc(wait, func() { r.letGo(h) })
+		return
+	}
+	h.over.Reset(wait)
 }
 
 // letGo has all written that was held.
-func (r *Recorder) letGo() {
+func (r *Recorder) letGo(h *hold) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for machine := range r.hold.machines {
-		r.enqueue(machine, routine, 0)
+	for machine := range h.machines {
+		r.enqueue(machine, h.urgency, 0)
 	}
-	clear(r.hold.machines)
+	clear(h.machines)
 }
 
 func (r *Recorder) enqueue(machine types.NamespacedName, u urgency, after time.Duration) {

@@ -37,7 +37,6 @@ func TestAChangeOfAllIsOneWriteEach(t *testing.T) {
 	})
 }
 
-// TestHealthOvertakes: a machine that fails while thousands wait to be written is the next.
 // While a change is on its way to one machine after the other, nothing is written of those that have it; but not for ever.
 func TestWritesWaitForTheEndOfAChange(t *testing.T) {
 	inWorld(t, func(w *world) {
@@ -61,6 +60,52 @@ func TestWritesWaitForTheEndOfAChange(t *testing.T) {
 	})
 }
 
+// Machines that come all at once are written when the last of them is there, with what they got and became meanwhile; one that fails is not kept in
+// rotation for it.
+func TestWritesWaitForTheEndOfAStorm(t *testing.T) {
+	inWorld(t, func(w *world) {
+		const machines = 500
+		before := w.connectMany(w.replica("pod-0"), machines)
+		w.stop()
+		r := w.replica("pod-1")
+		entries := make([]*record.Entry, len(before))
+		for i := range entries {
+			entries[i] = w.connect(r, fmt.Sprint("again", i), func(s *record.Session) {
+				s.Machine, s.UID = fleetName(i), types.UID(fmt.Sprint("uid-", i))
+			})
+			entries[i].Report(healthy(func(r *hawserv1.Report) { r.Address = "10.0.0.1" }))
+			w.pass(5 * time.Millisecond)
+			if i == 99 {
+				// Fewer than a hundred wait for nothing.
+				w.api.takeWrites()
+			}
+		}
+		w.wantWrites("while machines come", 0)
+		entries[300].Report(healthy(func(r *hawserv1.Report) { r.Healthy = false }))
+		w.wantWrites("one of them fails", 2)
+		w.pass(time.Second)
+		w.wantWrites("when all have come", 2*(machines-100))
+	})
+}
+
+// A machine that comes to a manager of many is not kept waiting by the few others that always come and go.
+func TestOneThatComesAmongManyDoesNotWaitForAStorm(t *testing.T) {
+	inWorld(t, func(w *world) {
+		r := w.replica("pod-0")
+		w.connectMany(r, 500)
+		for i := range 10 {
+			w.connect(r, fmt.Sprint("again", i), func(s *record.Session) {
+				s.Machine, s.UID = fleetName(i), types.UID(fmt.Sprint("uid-", i))
+			})
+			w.pass(40 * time.Millisecond)
+		}
+		if writes := w.api.takeWrites(); writes < 7 {
+			t.Errorf("%d writes while one machine after the other came", writes)
+		}
+	})
+}
+
+// TestHealthOvertakes: a machine that fails while thousands wait to be written is the next.
 func TestHealthOvertakes(t *testing.T) {
 	inWorld(t, func(w *world) {
 		const machines, workers = 500, 32

@@ -47,6 +47,8 @@ type round struct {
 	// suspects are sessions of managers that are not there, by when that was seen first; voided the revoked machines whose tokens are void.
 	suspects map[string]time.Time
 	voided   map[types.UID]bool
+	// losses by the name of the manager.
+	losses map[string]loss
 }
 
 // stall is how long a replica may be there and not be ready, or have been started anew, before its machines count as lost.
@@ -114,6 +116,7 @@ func (r *Reaper) lookAtAll(ctx context.Context) (time.Duration, error) {
 		return 0, fmt.Errorf("list the namespaces: %w", err)
 	}
 	this := round{managers: managers, ending: ending, now: r.recorder.Now(), suspects: map[string]time.Time{}, voided: map[types.UID]bool{}}
+	this.losses = r.losses(this, machines)
 	var next time.Duration
 	var errs []error
 	for i := range machines {
@@ -145,13 +148,18 @@ func (r *Reaper) look(ctx context.Context, this round, machine *v1alpha1.Machine
 	return left, errors.Join(failed, err)
 }
 
+// lost reports whether a machine's status names a replica that is not there. What has come to this one is written by it, as soon as it can.
+func (r *Reaper) lost(this round, machine *v1alpha1.Machine) bool {
+	connection := machine.Status.Connection
+	return connection != nil && !this.managers[connection.Manager] && !r.recorder.holds(machine)
+}
+
 // suspect takes a machine out of rotation whose replica is gone for long enough.
 func (r *Reaper) suspect(ctx context.Context, this round, machine *v1alpha1.Machine) (time.Duration, error) {
-	connection := machine.Status.Connection
-	if connection == nil || this.managers[connection.Manager] || r.recorder.holds(machine) {
-		// What has come to this replica is written by it, as soon as it can.
+	if !r.lost(this, machine) {
 		return 0, nil
 	}
+	connection := machine.Status.Connection
 	patience := r.recorder.Grace
 	if _, exists := this.managers[connection.Manager]; exists {
 		patience = stall
@@ -160,7 +168,7 @@ func (r *Reaper) suspect(ctx context.Context, this round, machine *v1alpha1.Mach
 	if !known {
 		since = this.now
 	}
-	left := patience - this.now.Sub(since)
+	left := this.losses[connection.Manager].over(since.Add(patience)).Sub(this.now)
 	if left <= 0 {
 		err := r.recorder.takeOut(ctx, machine, reasonManagerLost, "manager "+connection.Manager+", which had the agent's stream, is gone")
 		if err == nil {

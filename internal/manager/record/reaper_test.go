@@ -2,11 +2,12 @@ package record_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
-	"sigs.k8s.io/controller-runtime/pkg/client"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hawser-io/hawser/api/v1alpha1"
 	"github.com/hawser-io/hawser/internal/manager/record"
@@ -20,15 +21,8 @@ func (w *world) reaper(managers map[string]bool) chan<- struct{} {
 // leading has a replica lead.
 func (w *world) leading(leader *record.Recorder, managers map[string]bool) chan<- struct{} {
 	wake := make(chan struct{}, 1)
-	list := func(ctx context.Context) ([]v1alpha1.Machine, error) {
-		var machine v1alpha1.Machine
-		if err := w.api.Get(ctx, w.machine, &machine); err != nil {
-			return nil, client.IgnoreNotFound(err)
-		}
-		return []v1alpha1.Machine{machine}, nil
-	}
 	w.start(record.NewReaper(leader, record.Cluster{
-		Machines: list,
+		Machines: func(context.Context) ([]v1alpha1.Machine, error) { return w.api.machines(), nil },
 		Managers: func(context.Context) (map[string]bool, error) { return managers, nil },
 		Ending:   func(context.Context) (map[string]bool, error) { return w.ending, nil },
 	}, wake).Run)
@@ -55,6 +49,39 @@ func TestMachineOfADeadReplicaIsTakenOut(t *testing.T) {
 		w.wantWrites("after it", 2)
 		w.pass(time.Hour)
 		w.wantWrites("later", 0)
+	})
+}
+
+// Of hundreds that a dead replica had all but one have come to another one, which writes that as fast as it can: the leader waits for it, and takes out
+// the one that is lost when the others are written.
+func TestThoseThatMovedAreNotTakenForLost(t *testing.T) {
+	inWorld(t, func(w *world) {
+		const machines = 1000
+		w.connectMany(w.replica("pod-0"), machines)
+		w.stop()
+		wake := w.reaper(map[string]bool{"pod-1": true})
+		wake <- struct{}{}
+		second := w.replica("pod-1")
+		w.api.pace(500 * time.Millisecond)
+		for i := range machines - 1 {
+			w.connect(second, fmt.Sprint("again", i), func(s *record.Session) { s.Machine, s.UID = fleetName(i), types.UID(fmt.Sprint("uid-", i)) })
+		}
+		for range 60 {
+			w.pass(time.Second)
+			select {
+			case wake <- struct{}{}:
+			default:
+			}
+			for _, machine := range w.api.machines() {
+				if machine.Name != fleetName(machines-1).Name && machine.Name != w.machine.Name && machine.Status.Connection == nil {
+					t.Fatalf("%s moved, and was taken out", machine.Name)
+				}
+			}
+		}
+		var lost v1alpha1.Machine
+		if err := w.api.Get(t.Context(), fleetName(machines-1), &lost); err != nil || lost.Status.Connection != nil {
+			t.Errorf("the lost one is still connected: %v, %v", lost.Status.Connection, err)
+		}
 	})
 }
 

@@ -83,7 +83,8 @@ type Recorder struct {
 
 	mu      sync.Mutex
 	entries map[types.NamespacedName]*Entry
-	hold    hold
+	// settling are machines with something routine to write, coming those that nothing was written of yet.
+	settling, coming *hold
 }
 
 // New makes a Recorder. It writes once Run runs.
@@ -97,9 +98,9 @@ func New(options Options) *Recorder {
 		queue: priorityqueue.New("record", func(o *priorityqueue.Opts[types.NamespacedName]) {
 			o.RateLimiter = limiter
 		}),
-		seed:    maphash.MakeSeed(),
-		entries: map[types.NamespacedName]*Entry{},
-		hold:    hold{machines: map[types.NamespacedName]struct{}{}},
+		seed:     maphash.MakeSeed(),
+		entries:  map[types.NamespacedName]*Entry{},
+		settling: newHold(routine), coming: newHold(ordinary),
 	}
 	for i := range r.turns {
 		r.turns[i] = make(chan struct{}, 1)
@@ -127,7 +128,7 @@ func (r *Recorder) Open(session Session) *Entry {
 		}
 	}
 	r.entries[session.Machine] = entry
-	r.enqueue(session.Machine, ordinary, r.lull())
+	r.later(r.coming, session.Machine)
 	return entry
 }
 
@@ -173,8 +174,10 @@ func (r *Recorder) Run(ctx context.Context) error {
 	r.queue.ShutDown()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.hold.over != nil {
-		r.hold.over.Stop()
+	for _, h := range []*hold{r.settling, r.coming} {
+		if h.over != nil {
+			h.over.Stop()
+		}
 	}
 	return nil
 }
@@ -221,8 +224,9 @@ func (r *Recorder) work(ctx context.Context) bool {
 func (r *Recorder) observe(machine types.NamespacedName) (observation, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	// Whatever it is written for, what is routine is written along.
-	delete(r.hold.machines, machine)
+	// Whatever it is written for, the rest is written along.
+	delete(r.settling.machines, machine)
+	delete(r.coming.machines, machine)
 	e, ok := r.entries[machine]
 	if !ok {
 		return observation{}, false

@@ -111,7 +111,8 @@ func (e *Entry) Close(dismissed bool) {
 	r.enqueue(e.session.Machine, ordinary, r.Grace)
 }
 
-// change has the machine written if apply says that something is new; what is routine waits for more of it.
+// change has the machine written if apply says that something is new; what is routine waits for more of it. A machine that has just come is
+// written soon anyway: only what makes it worse is more urgent than that.
 func (e *Entry) change(apply func() (bool, urgency)) {
 	r := e.recorder
 	r.mu.Lock()
@@ -120,8 +121,11 @@ func (e *Entry) change(apply func() (bool, urgency)) {
 	if !changed || r.entries[e.session.Machine] != e {
 		return
 	}
-	if u == routine {
-		r.later(e.session.Machine)
+	switch {
+	case r.coming.has(e.session.Machine) && (u == routine || e.report.report().GetHealthy()):
+		return
+	case u == routine:
+		r.later(r.settling, e.session.Machine)
 		return
 	}
 	r.enqueue(e.session.Machine, u, 0)
