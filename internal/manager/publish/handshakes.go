@@ -10,10 +10,10 @@ import (
 
 // Bounds of handshakes. Each takes some milliseconds of a processor. When thousands of agents come at once, all of their handshakes together would
 // take longer than any agent waits, and none would come to its end; streams that stand would miss their pings meanwhile. So a few are worked on at a
-// time, in the order that they came in, and those that wait for too long are sent away: their agents come back in a while.
+// time, in the order that they came in. Those that wait for longer than their agents would are sent away.
 const (
 	handshakesAtOnce  = 64
-	handshakePatience = 5 * time.Second
+	handshakePatience = 15 * time.Second
 	// handshakeTurn is how long a handshake keeps others waiting: its client may never answer.
 	handshakeTurn = 250 * time.Millisecond
 )

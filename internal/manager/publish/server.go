@@ -26,8 +26,9 @@ const (
 	pingAfter   = 10 * time.Second
 	pingTimeout = 5 * time.Second
 	// minPing is how often agents may ping; theirs is the same interval, which a timer may undercut a little.
-	minPing          = 5 * time.Second
-	handshakeTimeout = 10 * time.Second
+	minPing = 5 * time.Second
+	// handshakeTimeout has room for the wait of handshakePatience.
+	handshakeTimeout = handshakePatience + 5*time.Second
 )
 
 // NewServer makes a gRPC server for agents with the TLS side of a manager.
