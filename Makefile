@@ -38,7 +38,7 @@ unit: prerequisites-go ## Unit tests under the race detector: seconds, no root
 
 .PHONY: apiserver
 apiserver: bin/hawser-lab ## Tests against a real kube-apiserver and etcd
-	@eval "$$(bin/hawser-lab build kube --env)"; go test -race -tags apiserver ./internal/... ./test/scenario/...
+	@eval "$$(bin/hawser-lab build kube --env)"; go test -race -tags apiserver $$(grep -rl --include='*_test.go' '^//go:build apiserver$$' internal test | xargs dirname | sort -u | sed 's,^,./,')
 
 .PHONY: lab-unit
 lab-unit: prerequisites-go ## Unit tests of the lab's own module

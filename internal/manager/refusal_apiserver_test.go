@@ -234,6 +234,7 @@ func (b *bad) nothingMade(ctx context.Context, name string) {
 
 // A host that reaches another manager than its token's learns that, and tells it nothing: the token is as good as before.
 func TestWrongPin(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t)
 	m := c.manager("manager-0")
 	pin, _ := c.info()

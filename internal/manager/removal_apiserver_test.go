@@ -99,6 +99,7 @@ func (m *member) tries(ctx context.Context) map[string]error {
 
 // What hawser revoke machine promises, on a machine that is connected: it is cut at once and for good, and says so.
 func TestRevokedMachine(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 4*patience)
 	defer cancel()
@@ -148,6 +149,7 @@ func TestRevokedMachine(t *testing.T) {
 
 // A machine that is revoked while it is away is known to be revoked, has no tokens, and is refused when it comes back.
 func TestMachineRevokedWhileAway(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 4*patience)
 	defer cancel()
@@ -168,6 +170,7 @@ func TestMachineRevokedWhileAway(t *testing.T) {
 
 // kubectl delete machine makes the host leave: at once if it is connected, and when it comes back if it is not.
 func TestDeletedMachine(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 4*patience)
 	defer cancel()

@@ -67,6 +67,7 @@ func (m *member) back(ctx context.Context, r *replica) hawserv1.MachineService_S
 // The cluster's state is put back to one from before a machine joined: it goes on, as a Machine of its group that was made anew, with a token
 // that is good. A Machine that somebody has deleted by force is deleted all the same.
 func TestRestoredState(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 6*patience)
 	defer cancel()
@@ -138,6 +139,7 @@ func TestRestoredState(t *testing.T) {
 
 // Groups that come back after a restore, by whatever tool, have their machines again.
 func TestRestoredStateWithoutTheGroup(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 6*patience)
 	defer cancel()

@@ -25,6 +25,7 @@ import (
 
 // A machine's life at two replicas and a real API server: it joins, is served, moves when its replica stops, and leaves.
 func TestLifeOfAMachine(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 4*patience)
 	defer cancel()
@@ -86,6 +87,7 @@ func TestLifeOfAMachine(t *testing.T) {
 }
 
 func TestOneTokenTwoReplicas(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 4*patience)
 	defer cancel()
