@@ -32,8 +32,8 @@ type daemon struct {
 	stream     *subscribe.Subscription
 	renewer    *renew.Renewer
 
-	// probeChanged wakes the application's watcher when a state came.
-	probeChanged chan struct{}
+	// probeChanged wakes the application's watcher when a state came, gatewaysChanged that of gateways.
+	probeChanged, gatewaysChanged chan struct{}
 	// firstLook is closed when proxy and application were looked at, each once.
 	proxyLooked, applicationLooked chan struct{}
 	lookedProxy, lookedApplication func()
@@ -68,7 +68,7 @@ func open(options Options) (*daemon, error) {
 	}
 	d := &daemon{
 		options: options, enrollment: identity.Enrollment, started: time.Now(), board: report.NewBoard(options.Now),
-		probeChanged: make(chan struct{}, 1), proxyLooked: make(chan struct{}), applicationLooked: make(chan struct{}), removed: make(chan string, 1),
+		probeChanged: make(chan struct{}, 1), gatewaysChanged: make(chan struct{}, 1), proxyLooked: make(chan struct{}), applicationLooked: make(chan struct{}), removed: make(chan string, 1),
 	}
 	d.lookedProxy = sync.OnceFunc(func() { close(d.proxyLooked) })
 	d.lookedApplication = sync.OnceFunc(func() { close(d.applicationLooked) })
@@ -103,9 +103,11 @@ func (d *daemon) State(state *hawserv1.DesiredState) {
 	}
 	// The board comes first: what is applied must not be ahead of what it says is desired.
 	d.mailbox.putState(state)
-	select {
-	case d.probeChanged <- struct{}{}:
-	default:
+	for _, concerned := range []chan struct{}{d.probeChanged, d.gatewaysChanged} {
+		select {
+		case concerned <- struct{}{}:
+		default:
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
+	"github.com/hawser-io/hawser/internal/agent/host/socket"
 	"github.com/hawser-io/hawser/internal/agent/local"
 	"github.com/hawser-io/hawser/internal/agent/managertest"
 	"github.com/hawser-io/hawser/internal/agent/notify"
@@ -157,6 +159,15 @@ var _ Service = (*fakeService)(nil)
 
 func (s *fakeService) Retire(context.Context) error { s.retired.Store(true); return nil }
 
+// noConnections is a proxy without any.
+type noConnections struct{}
+
+func (noConnections) List() ([]socket.Connection, error)                  { return nil, nil }
+func (noConnections) Timeouts() (int64, error)                            { return 0, nil }
+func (noConnections) End(socket.Connection) error                         { return nil }
+func (noConnections) Set(context.Context, []netip.Addr, netip.Addr) error { return nil }
+func (noConnections) Clear(context.Context) error                         { return nil }
+
 // world is a joined machine and its manager.
 type world struct {
 	t       *testing.T
@@ -217,6 +228,8 @@ func (w *world) options() Options {
 		Readiness:        func(string) string { return w.proxy.URL },
 		ProxyCertificate: func(string) string { return filepath.Join(w.store.Directory(), "identity/cert.pem") },
 		Serving:          w.serving,
+		Connections:      noConnections{},
+		Detour:           noConnections{},
 		Now:              w.now,
 		Notify:           w.notify, Watchdog: 10 * time.Millisecond,
 		Log: slog.New(slog.NewTextHandler(w.t.Output(), nil)),

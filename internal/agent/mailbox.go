@@ -2,6 +2,7 @@ package agent
 
 import (
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
 	"github.com/hawser-io/hawser/internal/agent/dial"
+	"github.com/hawser-io/hawser/internal/agent/plan"
 )
 
 // mailbox holds the newest desired state and the newest Istio token. Latest wins: what was not taken in time is never seen.
@@ -81,6 +83,13 @@ func (m *mailbox) gateways(manager string) []string {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	return Gateways(m.state, manager)
+}
+
+// meshGateways are the gateway's addresses of the newest state, each once, and its port for the control plane, past which no traffic rule leads.
+func (m *mailbox) meshGateways() ([]netip.Addr, uint16) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	return plan.Gateways(m.state), plan.DiscoveryPort(m.state)
 }
 
 // Gateways are the addresses that a state gives for the mesh's gateway, with the port of the manager's (HOST:PORT), which is

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hawser-io/hawser/internal/agent/dial"
+	"github.com/hawser-io/hawser/internal/agent/gateway"
 	"github.com/hawser-io/hawser/internal/agent/notify"
 	"github.com/hawser-io/hawser/internal/agent/store"
 )
@@ -34,6 +35,9 @@ type Options struct {
 	ProxyCertificate func(slot string) string
 	// Serving counts the connections that callers have to the proxy.
 	Serving func() (int, error)
+	// Connections are the proxy's, Detour leads them elsewhere.
+	Connections gateway.Connections
+	Detour      gateway.Detour
 	// Now is the host's clock: what is said and done about dates goes by it. What lasts goes by the monotonic clock, which nobody sets.
 	Now func() time.Time
 	// MetricsAddress is HOST:PORT that Prometheus may ask at; empty for none.

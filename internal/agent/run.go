@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hawser-io/hawser/internal/agent/address"
+	"github.com/hawser-io/hawser/internal/agent/gateway"
 	"github.com/hawser-io/hawser/internal/agent/hostfacts"
 	"github.com/hawser-io/hawser/internal/agent/local"
 	"github.com/hawser-io/hawser/internal/agent/metrics"
@@ -72,12 +73,15 @@ func (d *daemon) start(ctx context.Context, group *errgroup.Group, listener *net
 		"apply":       func() error { return applier.run(ctx) },
 		"drift":       func() error { return o.Drift.Run(ctx) },
 		"proxy":       func() error { return proxy.run(ctx) },
-		"application": func() error { return watchApplication(ctx, d.mailbox, d.probeChanged, d.board, d.lookedApplication) },
+		"application": func() error { return watchApplication(ctx, d.mailbox, d.probeChanged, d.tellApplication) },
 		"addresses": func() error {
 			own := addresses{list: address.NewLister(d.enrollment.Manager).List, watch: address.Watch}
 			return watchAddresses(ctx, own, d.board, d.mailbox.wake, o.Log)
 		},
-		"hostname":    func() error { return watchHostname(ctx, hostfacts.Hostname, hostfacts.WatchHostname, d.board) },
+		"hostname": func() error { return watchHostname(ctx, hostfacts.Hostname, hostfacts.WatchHostname, d.board) },
+		"gateway": func() error {
+			return gateway.NewWatch(d.mailbox.meshGateways, d.gatewaysChanged, o.Connections, o.Detour, o.Log).Run(ctx)
+		},
 		"certificate": func() error { return watchProxyCertificate(ctx, d.board, o.ProxyCertificate) },
 		"renewal":     func() error { return d.renewer.Run(ctx) },
 		"socket":      func() error { return local.NewServer(d, o.Log).Serve(ctx, listener) },

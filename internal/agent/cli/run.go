@@ -16,6 +16,8 @@ import (
 	"github.com/hawser-io/hawser/internal/agent/atomicfile"
 	"github.com/hawser-io/hawser/internal/agent/drift"
 	"github.com/hawser-io/hawser/internal/agent/host"
+	"github.com/hawser-io/hawser/internal/agent/host/command"
+	"github.com/hawser-io/hawser/internal/agent/host/detour"
 	"github.com/hawser-io/hawser/internal/agent/host/socket"
 	"github.com/hawser-io/hawser/internal/agent/notify"
 	"github.com/hawser-io/hawser/internal/agent/plan"
@@ -56,11 +58,24 @@ func (p *Program) run(ctx context.Context) error {
 			open, err := socket.Accepted(plan.AccountID, plan.InboundPort)
 			return len(open), err
 		},
+		Connections:    proxyConnections{},
+		Detour:         detour.New(command.Exec{}),
 		Now:            p.Now,
 		MetricsAddress: p.Environment("HAWSER_METRICS_ADDRESS"),
 		Log:            log,
 	})
 }
+
+// proxyConnections are those of the proxy, in the kernel.
+type proxyConnections struct{}
+
+func (proxyConnections) List() ([]socket.Connection, error) {
+	return socket.Connections(plan.AccountID, 0)
+}
+
+func (proxyConnections) Timeouts() (int64, error) { return socket.Timeouts("/proc") }
+
+func (proxyConnections) End(connection socket.Connection) error { return connection.End() }
 
 // logger writes lines for people. The journal has its own clock.
 func (p *Program) logger() *slog.Logger {

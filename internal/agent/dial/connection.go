@@ -2,10 +2,12 @@ package dial
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
@@ -76,9 +78,29 @@ type watched struct {
 }
 
 func (w watched) ClientHandshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	// gRPC has set its own by now.
+	if err := limitUnacknowledged(raw); err != nil {
+		return nil, nil, err
+	}
 	secured, info, err := w.TransportCredentials.ClientHandshake(ctx, authority, raw)
 	w.connection.secured(err)
 	return secured, info, err
+}
+
+func limitUnacknowledged(raw net.Conn) error {
+	connection, ok := raw.(*net.TCPConn)
+	if !ok {
+		return nil
+	}
+	socket, err := connection.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	err = socket.Control(func(fd uintptr) {
+		failed = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(unacknowledged.Milliseconds()))
+	})
+	return errors.Join(err, failed)
 }
 
 func (w watched) Clone() credentials.TransportCredentials {

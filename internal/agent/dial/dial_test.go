@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
 )
@@ -123,7 +124,6 @@ func TestRace(t *testing.T) {
 	}
 }
 
-// Who gives up while connecting has sent nothing, so that nothing has to be kept for a repetition.
 // The kernel watches over the connection: no test has the patience, or the network, to see it die.
 func TestConnectionsAreKeptAlive(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -151,6 +151,35 @@ func TestConnectionsAreKeptAlive(t *testing.T) {
 	}
 }
 
+// What was just sent when a gateway died must not be waited for much longer than for an answer to nothing: a ping of gRPC's own may be it.
+func TestConnectionsEndWhenNobodyAcknowledges(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	raw, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	if _, _, err := (watched{insecure.NewCredentials(), &Connection{}}).ClientHandshake(t.Context(), "", raw); err != nil {
+		t.Fatal(err)
+	}
+	socket, err := raw.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := socket.Control(func(fd uintptr) {
+		if got, err := unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT); got != 2000 || err != nil {
+			t.Errorf("TCP_USER_TIMEOUT is %d ms, %v, want 2000", got, err)
+		}
+	}); err != nil {
+		t.Error(err)
+	}
+}
+
+// Who gives up while connecting has sent nothing, so that nothing has to be kept for a repetition.
 func TestGivenUpWhileConnectingIsUnsent(t *testing.T) {
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

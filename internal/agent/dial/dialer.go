@@ -23,16 +23,23 @@ import (
 const (
 	// connectTimeout of one address; a gateway that drops packets is given up for this attempt.
 	connectTimeout = 5 * time.Second
-	// attemptTimeout of one attempt, TLS included.
-	attemptTimeout = 8 * time.Second
+	// attemptTimeout of one attempt, TLS included. A manager that thousands come to at the same time takes one after the other, and lets them wait for
+	// 15 s: to come again sooner would only take a place further behind.
+	attemptTimeout = 20 * time.Second
 	// keepaliveTime is the shortest that grpc-go allows. It finds a manager that hangs behind a gateway that works.
 	keepaliveTime = 10 * time.Second
-	// keepaliveTimeout is TCP_USER_TIMEOUT too (tcp(7)): data, or a probe of keptAlive's, that nobody has acknowledged for so long ends
-	// the connection.
+	// keepaliveTimeout is how long a manager may take to answer.
 	keepaliveTimeout = 3 * time.Second
+	// unacknowledged is TCP_USER_TIMEOUT (tcp(7)): data, or a probe of keptAlive's, that nobody has acknowledged for so long ends the connection. It is less
+	// than gRPC sets by itself, which is keepaliveTimeout: a ping that is sent when probes have gone unanswered for nearly as long begins anew, and both
+	// times together must be less than the 5 s in which the agent finds its way back. The gateway's kernel acknowledges, however busy a manager is.
+	unacknowledged = 2 * time.Second
+	// window is how much a manager may send ahead: 10 MB/s of a file over a link with a round trip of 100 ms. gRPC would find out by itself what the link
+	// holds, by a ping and its answer for each message that comes: an eighth of the processor time that a change of the mesh takes the manager.
+	window = 1 << 20
 )
 
-// keptAlive finds a gateway that is gone without a word within 3 s. The kernel asks: the agent sleeps on, and the manager behind the
+// keptAlive finds a gateway that is gone without a word within 2 s, or 4 s if something was sent meanwhile. The kernel asks: the agent sleeps on, and the manager behind the
 // gateway hears nothing of it.
 func keptAlive() net.KeepAliveConfig {
 	return net.KeepAliveConfig{Enable: true, Idle: time.Second, Interval: time.Second, Count: 2}
@@ -64,25 +71,32 @@ func (d *Dialer) Connect(config *tls.Config) (*Connection, error) {
 	config = config.Clone()
 	config.Time = d.now
 	connection := &Connection{manager: d.manager, now: d.now}
-	client, err := grpc.NewClient("passthrough:///"+identity.ManagerServerName,
+	client, err := grpc.NewClient("passthrough:///"+identity.ManagerServerName, append(Transport(),
 		grpc.WithTransportCredentials(watched{credentials.NewTLS(config), connection}),
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
 			raw, err := d.connect(ctx)
 			connection.connected(raw, err)
 			return raw, err
 		}),
-		grpc.WithUserAgent("hawser-agent/"+version.Get().Version),
-		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTimeout}),
-		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: attemptTimeout}),
-		grpc.WithDisableServiceConfig(), grpc.WithIdleTimeout(0), grpc.WithNoProxy(),
-		// One quiet stream: small buffers; gRPC gives the write buffer back between writes.
-		grpc.WithReadBufferSize(8<<10), grpc.WithWriteBufferSize(8<<10),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(8<<20)))
+		grpc.WithUserAgent("hawser-agent/"+version.Get().Version))...)
 	if err != nil {
 		return nil, fmt.Errorf("prepare the connection to the manager: %w", err)
 	}
 	connection.ClientConn = client
 	return connection, nil
+}
+
+// Transport is how an agent's connections are held, whoever they go to: one quiet stream, and a file now and then.
+func Transport() []grpc.DialOption {
+	return []grpc.DialOption{
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTimeout}),
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: attemptTimeout}),
+		grpc.WithDisableServiceConfig(), grpc.WithIdleTimeout(0), grpc.WithNoProxy(),
+		// Small buffers; gRPC gives the write buffer back between writes.
+		grpc.WithReadBufferSize(8 << 10), grpc.WithWriteBufferSize(8 << 10),
+		grpc.WithStaticStreamWindowSize(window), grpc.WithStaticConnWindowSize(window),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(8 << 20)),
+	}
 }
 
 func (d *Dialer) now() time.Time {

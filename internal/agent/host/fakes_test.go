@@ -20,6 +20,8 @@ import (
 
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
 	"github.com/hawser-io/hawser/internal/agent/atomicfile"
+	"github.com/hawser-io/hawser/internal/agent/host/command/commandtest"
+	"github.com/hawser-io/hawser/internal/agent/host/detour"
 	"github.com/hawser-io/hawser/internal/agent/host/file"
 	"github.com/hawser-io/hawser/internal/agent/host/file/filetest"
 	"github.com/hawser-io/hawser/internal/agent/host/interception"
@@ -69,6 +71,7 @@ func (m *fakeMachine) host() *Host {
 	h.users, h.lookups, h.health = fakeUsers{m}, fakeLookups{m}, fakeHealth{m}
 	h.unitStates, h.unitControl = fakeUnits{m}, fakeUnits{m}
 	h.trafficState, h.trafficRules = fakeTraffic{m}, fakeTraffic{m}
+	h.detour = detour.New(commandtest.Programs{})
 	h.address = func(context.Context) (string, error) { return "192.0.2.10", nil }
 	return h
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/hawser-io/hawser/internal/agent/atomicfile"
 	"github.com/hawser-io/hawser/internal/agent/host/account"
 	"github.com/hawser-io/hawser/internal/agent/host/command"
+	"github.com/hawser-io/hawser/internal/agent/host/detour"
 	"github.com/hawser-io/hawser/internal/agent/host/file"
 	"github.com/hawser-io/hawser/internal/agent/host/interception"
 	"github.com/hawser-io/hawser/internal/agent/host/ledger"
@@ -115,6 +116,9 @@ type Host struct {
 	addresses    *address.Lister
 	connections  func(uid int, port uint16) ([]socket.Connection, error)
 	end          func(socket.Connection) error
+	detour       interface {
+		Clear(ctx context.Context) error
+	}
 	// connectionsStay: the kernel cannot end connections.
 	connectionsStay bool
 	address         func(ctx context.Context) (string, error)
@@ -157,6 +161,7 @@ func assemble(options Options, owners file.Owners, files atomicfile.Writer) *Hos
 		addresses:    address.NewLister(options.Manager),
 		connections:  socket.Connections,
 		end:          socket.Connection.End,
+		detour:       detour.New(runner),
 	}
 	h.address = h.ownAddress
 	return h

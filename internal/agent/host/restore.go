@@ -49,6 +49,9 @@ func (h *Host) Restore(ctx context.Context) error {
 	if units {
 		failures = append(failures, h.forgetUnits(ctx))
 	}
+	// An agent that was killed may have left one. It would end by itself, its empty table would not. The ledger does not know of it: what could not be
+	// cleared is tried again whatever is in that.
+	failures = append(failures, h.detour.Clear(ctx))
 	if err := errors.Join(failures...); err != nil {
 		return fmt.Errorf("put the host back: %w", err)
 	}

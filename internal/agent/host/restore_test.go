@@ -49,6 +49,34 @@ func TestWhatOwnersEditedStays(t *testing.T) {
 	}
 }
 
+// stuckDetour is one that cannot be cleared the first time.
+type stuckDetour struct{ tries int }
+
+func (d *stuckDetour) Clear(context.Context) error {
+	if d.tries++; d.tries == 1 {
+		return errors.New("device or resource busy")
+	}
+	return nil
+}
+
+// A detour is in no ledger: when all else is put back, leaving again has to try again all the same.
+func TestADetourThatStaysIsTriedAgain(t *testing.T) {
+	m := newMachine(t)
+	m.converge()
+	stuck := &stuckDetour{}
+	for _, want := range []string{"busy", ""} {
+		h := m.host()
+		h.detour = stuck
+		err := h.Restore(t.Context())
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("restore: %v, want %q", err, want)
+		}
+	}
+	if stuck.tries != 2 {
+		t.Errorf("tried %d times, want twice", stuck.tries)
+	}
+}
+
 func TestWhatOthersPutIntoDirectoriesStays(t *testing.T) {
 	m := newMachine(t)
 	m.converge()

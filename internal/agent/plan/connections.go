@@ -44,6 +44,17 @@ func discovery(want *hawserv1.DesiredState) (name, port string) {
 	return address[:colon], address[colon+1:]
 }
 
+// Gateways are the addresses that the names of the control plane lead to, each once, in the state's order.
+func Gateways(want *hawserv1.DesiredState) []netip.Addr {
+	var found []netip.Addr
+	for _, alias := range want.GetMesh().GetHostAliases() {
+		if address, err := netip.ParseAddr(alias.GetAddress()); err == nil && !slices.Contains(found, address) {
+			found = append(found, address)
+		}
+	}
+	return found
+}
+
 // connections plans that those end which lead to where no name of the control plane leads any more.
 func (p *planner) connections() {
 	if former := p.former(); len(former) > 0 {
@@ -59,24 +70,18 @@ func Former(want *hawserv1.DesiredState, have Observed) []netip.Addr {
 // former: names that the host resolves by something else than its hosts file may lead anywhere.
 func (p *planner) former() []netip.Addr {
 	host, _ := discovery(p.want)
-	named := map[netip.Addr]bool{}
 	var names []string
 	for _, alias := range p.want.GetMesh().GetHostAliases() {
 		names = append(names, alias.GetHostnames()...)
-		if address, err := netip.ParseAddr(alias.GetAddress()); err == nil {
-			named[address] = true
-		}
 	}
 	if !slices.Contains(names, host) {
 		return nil
 	}
-	// What others say of the same names, around the block.
-	for _, address := range namedIn(WithoutBlock(p.have.Files[HostsFile].Content), names) {
-		named[address] = true
-	}
+	// What others say of the same names, around the block, counts as well.
+	named := append(Gateways(p.want), namedIn(WithoutBlock(p.have.Files[HostsFile].Content), names)...)
 	var former []netip.Addr
 	for _, address := range p.have.Connections {
-		if !named[address] && !slices.Contains(former, address) {
+		if !slices.Contains(named, address) && !slices.Contains(former, address) {
 			former = append(former, address)
 		}
 	}

@@ -20,7 +20,7 @@ func (w world) set(path string, attribute int) {
 	w.Helper()
 	err := setFlags(filepath.Join(w.root, path), attribute)
 	if errors.Is(err, syscall.EPERM) {
-		w.Skip("attributes of files are root's to set; scenario 52-drift sets them as root")
+		w.Skip("attributes of files are root's to set; scenario 70-drift sets them as root")
 	}
 	if err != nil {
 		w.Fatal(err)

@@ -18,6 +18,10 @@ type Connection struct {
 	Remote netip.AddrPort
 	// UID of the process that made it.
 	UID int
+	// Connecting: the far end has not accepted it yet.
+	Connecting bool
+	// Unanswered is how often in a row the kernel sent something again because nothing came back.
+	Unanswered int
 
 	family byte
 	// id is struct inet_diag_sockid (linux/inet_diag.h): both ends and the kernel's cookie.
@@ -34,7 +38,7 @@ const (
 // ErrNotEnded: the kernel cannot end connections of others (CONFIG_INET_DIAG_DESTROY).
 var ErrNotEnded = errors.New("this kernel cannot end connections of other processes")
 
-// Connections returns the TCP connections of a user to a port, those that are being made included (sock_diag(7)).
+// Connections returns the TCP connections of a user to a port, or to all if it is 0, those that are being made included (sock_diag(7)).
 func Connections(uid int, port uint16) ([]Connection, error) { return list(uid, port, remotePortAt) }
 
 // Accepted returns the TCP connections that a user's process has accepted on a port.
@@ -91,10 +95,13 @@ func ask(kind, flags uint16, about Connection, take func(syscall.NetlinkMessage)
 	return kernel.Ask(netlink.Request(kind, flags, append(request, about.id[:]...)), take)
 }
 
-// States of include/net/tcp_states.h.
+// States of include/net/tcp_states.h; idiag_timer of sock_diag(7), for when idiag_retrans counts what was sent again, and probes of keepalive.
 const (
 	tcpEstablished = 1
 	tcpSynSent     = 2
+
+	timerRetransmit = 1
+	timerKeepalive  = 2
 )
 
 // connectionIn reads struct inet_diag_msg.
@@ -102,7 +109,10 @@ func connectionIn(message []byte) (Connection, bool) {
 	if len(message) < diagMessage {
 		return Connection{}, false
 	}
-	c := Connection{family: message[0], UID: int(binary.NativeEndian.Uint32(message[diagUIDAt:]))}
+	c := Connection{family: message[0], Connecting: message[1] == tcpSynSent, UID: int(binary.NativeEndian.Uint32(message[diagUIDAt:]))}
+	if timer := message[2]; timer == timerRetransmit || timer == timerKeepalive {
+		c.Unanswered = int(message[3])
+	}
 	copy(c.id[:], message[4:])
 	size := 4
 	if c.family == unix.AF_INET6 {

@@ -25,6 +25,8 @@ type Runner interface {
 type State struct {
 	// Active: it runs, or systemd is about to start it again.
 	Active bool
+	// Stopping: it has been told to end, and has not yet.
+	Stopping bool
 	// Stale: its files changed since systemd read them.
 	Stale bool
 	// Result of the last run ("success", "exit-code").
@@ -57,6 +59,8 @@ func (s *Systemd) States(ctx context.Context, units ...string) (map[string]State
 		switch properties["ActiveState"] {
 		case "active", "activating", "reloading":
 			state.Active = true
+		case "deactivating":
+			state.Stopping = true
 		}
 		if pid, _ := strconv.Atoi(properties["MainPID"]); pid > 0 && state.Active {
 			state.Environment = s.environment(pid)
@@ -91,8 +95,36 @@ func (s *Systemd) environment(pid int) map[string]string {
 	return variables
 }
 
-// Start starts a unit and returns when systemd has executed its program.
-func (s *Systemd) Start(ctx context.Context, unit string) error { return s.control(ctx, "start", unit) }
+// Start starts a unit and returns when systemd has executed its program. One that is stopping is started when it has stopped: to start it at once would
+// cancel that for whoever asked for it.
+func (s *Systemd) Start(ctx context.Context, unit string) error {
+	if err := s.stopped(ctx, unit); err != nil {
+		return err
+	}
+	return s.control(ctx, "start", unit)
+}
+
+// stopped waits while a unit is stopping. To stop it as well would tell its end, and cancel the restart that it may be part of.
+func (s *Systemd) stopped(ctx context.Context, unit string) error {
+	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
+	defer cancel()
+	ticker := time.NewTicker(stoppingLook)
+	defer ticker.Stop()
+	for {
+		states, err := s.States(ctx, unit)
+		if err != nil || !states[unit].Stopping {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("start %s, which is stopping: %w", unit, ctx.Err())
+		case <-ticker.C:
+		}
+	}
+}
+
+// stoppingLook is how often is looked whether a unit has stopped.
+const stoppingLook = 250 * time.Millisecond
 
 // Restart stops a unit, lets it drain, and starts it.
 func (s *Systemd) Restart(ctx context.Context, unit string) error {

@@ -1,6 +1,7 @@
 package unit_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -12,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/hawser-io/hawser/internal/agent/host/command/commandtest"
 	"github.com/hawser-io/hawser/internal/agent/host/unit"
@@ -31,8 +33,10 @@ type fakeUnit struct {
 	pid    int
 	stale  bool
 	result string
-	// broken units cannot be started.
-	broken bool
+	// broken units cannot be started; canceled: a stop was under way when it was started.
+	broken, canceled bool
+	// stopping are the states that it is seen in next.
+	stopping []string
 }
 
 func newSystemd(t *testing.T, units map[string]*fakeUnit) *fakeSystemd {
@@ -64,6 +68,7 @@ func (s *fakeSystemd) systemctl(args []string, _ string) (string, error) {
 	case u == nil:
 		return "", &commandtest.Exit{Code: 5, Complaint: "Unit " + args[1] + " not loaded."}
 	case args[0] == "stop":
+		u.canceled = u.active == "deactivating"
 		u.active, u.pid = "inactive", 0
 	case args[0] == "reset-failed":
 		u.result = "success"
@@ -72,6 +77,7 @@ func (s *fakeSystemd) systemctl(args []string, _ string) (string, error) {
 		return "", &commandtest.Exit{Code: 1, Complaint: "Job for " + args[1] + " failed."}
 	default:
 		s.pid++
+		u.canceled = u.canceled || u.active == "deactivating"
 		u.active, u.pid = "active", s.pid
 		s.process(s.pid, "STAMP=1\x00EMPTY=\x00broken\x00")
 	}
@@ -82,6 +88,9 @@ func (s *fakeSystemd) show(name string) string {
 	u := s.units[name]
 	if u == nil {
 		u = &fakeUnit{active: "inactive", result: "success"}
+	}
+	if len(u.stopping) > 0 {
+		u.active, u.stopping = u.stopping[0], u.stopping[1:]
 	}
 	stale := map[bool]string{true: "yes", false: "no"}[u.stale]
 	return fmt.Sprintf("MainPID=%d\nResult=%s\nId=%s\nActiveState=%s\nNeedDaemonReload=%s\n", u.pid, u.result, name, u.active, stale)
@@ -153,6 +162,26 @@ func TestControl(t *testing.T) {
 	}
 	if s.units["a.service"].stale {
 		t.Error("systemd has not read the units again")
+	}
+}
+
+// Who stops a unit that has to run is not told that the stop was canceled: it is started when it has stopped.
+func TestStartWaitsForAStop(t *testing.T) {
+	for _, after := range []string{"inactive", "activating"} {
+		synctest.Test(t, func(t *testing.T) {
+			stopping := &fakeUnit{active: "deactivating", result: "success", stopping: []string{"deactivating", "deactivating", after}}
+			s := newSystemd(t, map[string]*fakeUnit{"a.service": stopping})
+			if err := s.systemd().Start(t.Context(), "a.service"); err != nil {
+				t.Fatal(err)
+			}
+			if stopping.canceled || stopping.active != "active" {
+				t.Errorf("%+v, want one that stopped and was started", stopping)
+			}
+			stopping.active = "deactivating"
+			if err := s.systemd().Start(t.Context(), "a.service"); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("one that never stops: %v", err)
+			}
+		})
 	}
 }
 
