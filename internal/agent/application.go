@@ -12,14 +12,28 @@ import (
 	"github.com/hawser-io/hawser/internal/agent/report"
 )
 
-// watchApplication runs the probe of the newest state, and begins anew when the state has another one.
-func watchApplication(ctx context.Context, mailbox *mailbox, changed <-chan struct{}, board *report.Board, looked func()) error {
+// neverProbed is an application that nothing is known of yet.
+func neverProbed() report.Application { return applicationOf(probe.Unknown()) }
+
+func applicationOf(verdict probe.Verdict) report.Application {
+	return report.Application{Probed: true, Ready: verdict.Ready, Message: verdict.Reason}
+}
+
+// watchApplication runs the probe of the newest state and tells what is known of the application. It begins anew when the state has another
+// probe, with what it knew: a group that is given one does not take its machines out of rotation until it has failed as often as it has to.
+func watchApplication(ctx context.Context, mailbox *mailbox, changed <-chan struct{}, tell func(report.Application)) error {
+	known := neverProbed()
 	for {
-		health := mailbox.want().GetHealth()
+		state := mailbox.want()
 		probing, cancel := context.WithCancel(ctx)
 		done := make(chan error, 1)
-		go func() { done <- probeApplication(probing, health, board, looked) }()
-		for proto.Equal(health, mailbox.want().GetHealth()) && ctx.Err() == nil {
+		go func() {
+			done <- probeApplication(probing, state.GetHealth(), known, func(now report.Application) {
+				known = now
+				tell(now)
+			})
+		}()
+		for proto.Equal(state.GetHealth(), mailbox.want().GetHealth()) && ctx.Err() == nil {
 			select {
 			case <-ctx.Done():
 			case <-changed:
@@ -29,27 +43,32 @@ func watchApplication(ctx context.Context, mailbox *mailbox, changed <-chan stru
 		if err := <-done; err != nil || ctx.Err() != nil {
 			return err
 		}
+		if state == nil {
+			known = neverProbed()
+		}
 	}
 }
 
-func probeApplication(ctx context.Context, health *hawserv1.Health, board *report.Board, looked func()) error {
+// probeApplication tells what is known before the first outcome as well. Without a probe, the application is as good as ready.
+func probeApplication(ctx context.Context, health *hawserv1.Health, known report.Application, tell func(report.Application)) error {
 	checker := probe.New(health)
 	if checker == nil {
-		board.Update(func(f *report.Facts) { f.Application = report.Application{} })
-		looked()
+		tell(report.Application{})
 		return nil
 	}
-	if was := board.Facts().Application; !was.Probed {
-		board.Update(func(f *report.Facts) { f.Application = report.Application{Probed: true, Message: "not probed yet"} })
-	}
+	begin := probe.Verdict{Ready: known.Ready || !known.Probed, Reason: known.Message}
+	tell(applicationOf(begin))
 	schedule := probe.ScheduleOf(health)
 	schedule.InitialDelay = delayLeft(schedule.InitialDelay, uptime())
-	return probe.Run(ctx, checker, schedule, func(verdict probe.Verdict) {
-		board.Update(func(f *report.Facts) {
-			f.Application = report.Application{Probed: true, Ready: verdict.Ready, Message: verdict.Reason}
-		})
-		looked()
-	})
+	return probe.Run(ctx, checker, schedule, begin, func(verdict probe.Verdict) { tell(applicationOf(verdict)) })
+}
+
+// tellApplication puts what is known of the application on the board, and says that it was looked at once anything is.
+func (d *daemon) tellApplication(now report.Application) {
+	d.board.Update(func(f *report.Facts) { f.Application = now })
+	if now != neverProbed() {
+		d.lookedApplication()
+	}
 }
 
 // delayLeft is what is left of a probe's initial delay. An application starts with its host: once the host is up for longer,

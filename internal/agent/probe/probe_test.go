@@ -23,19 +23,23 @@ import (
 )
 
 func TestThresholds(t *testing.T) {
+	ready := Verdict{Ready: true}
 	for _, test := range []struct {
 		name                string
+		begin               Verdict
 		successes, failures int
 		outcomes            string // + success, - failure
 		want                string // + ready, - not ready, after each outcome
 	}{
-		{"defaults", 1, 3, "+---+", "+++-+"},
-		{"first-failure-is-not-ready", 1, 3, "-+", "-+"},
-		{"two-successes", 2, 1, "+-++-++", "---+--+"},
-		{"a-success-forgives-failures", 1, 2, "+-+-+--", "++++++-"},
+		{"defaults", Unknown(), 1, 3, "+---+", "+++-+"},
+		{"first-failure-is-not-ready", Unknown(), 1, 3, "-+", "-+"},
+		{"two-successes", Unknown(), 2, 1, "+-++-++", "---+--+"},
+		{"a-success-forgives-failures", Unknown(), 1, 2, "+-+-+--", "++++++-"},
+		{"what-was-ready-is-until-it-failed-enough", ready, 2, 3, "--+---", "+++++-"},
+		{"what-was-not-ready-is-not-until-it-succeeded-enough", Verdict{Reason: "down"}, 2, 3, "+-++", "---+"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			threshold, got := newThreshold(test.successes, test.failures), ""
+			threshold, got := newThreshold(test.begin, test.successes, test.failures), ""
 			for _, outcome := range test.outcomes {
 				var err error
 				if outcome == '-' {
@@ -193,7 +197,7 @@ func TestRunTellsChangesAtTheirTime(t *testing.T) {
 		down := errors.New("down")
 		checker := &script{outcomes: []error{down, nil, nil, down, down, down, nil}}
 		go func() {
-			done <- Run(ctx, checker, schedule, func(v Verdict) {
+			done <- Run(ctx, checker, schedule, Unknown(), func(v Verdict) {
 				told = append(told, fmt.Sprintf("%s %v", time.Since(start), v.Ready))
 			})
 		}()
@@ -219,7 +223,7 @@ func TestReasonsThatDifferEachTimeAreToldSeldom(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		told, done := []Verdict{}, make(chan error)
 		go func() {
-			done <- Run(ctx, clock{}, ScheduleOf(&hawserv1.Health{PeriodMilliseconds: 1000}), func(v Verdict) { told = append(told, v) })
+			done <- Run(ctx, clock{}, ScheduleOf(&hawserv1.Health{PeriodMilliseconds: 1000}), Unknown(), func(v Verdict) { told = append(told, v) })
 		}()
 		time.Sleep(10*time.Minute + time.Second/2) // the bubble's clock
 		cancel()

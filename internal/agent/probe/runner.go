@@ -45,8 +45,9 @@ func thresholdOr(set, otherwise int32) int {
 const reasonPeriod = time.Minute
 
 // Run probes by schedule until ctx ends and tells each verdict that differs from the one before, in order; one that differs in its
-// reason alone, once in a while. The first outcome is always told, so that whoever waits for a verdict gets one.
-func Run(ctx context.Context, checker Checker, schedule Schedule, tell func(Verdict)) error {
+// reason alone, once in a while. The verdict is begin until there are outcomes enough for another one; that of the first outcome is
+// always told, so that whoever waits for a verdict gets one.
+func Run(ctx context.Context, checker Checker, schedule Schedule, begin Verdict, tell func(Verdict)) error {
 	if schedule.InitialDelay > 0 {
 		select {
 		case <-ctx.Done():
@@ -54,7 +55,7 @@ func Run(ctx context.Context, checker Checker, schedule Schedule, tell func(Verd
 		case <-time.After(schedule.InitialDelay):
 		}
 	}
-	threshold := newThreshold(schedule.Successes, schedule.Failures)
+	threshold := newThreshold(begin, schedule.Successes, schedule.Failures)
 	var last Verdict
 	var told time.Time
 	for {

@@ -7,8 +7,10 @@ type Verdict struct {
 	Reason string
 }
 
-// threshold turns outcomes into verdicts: as many successes or failures in a row as it takes change the verdict. An
-// application starts as not ready, like a container with a readiness probe.
+// Unknown is the verdict on an application that was never probed: not ready, like a container with a readiness probe at its start.
+func Unknown() Verdict { return Verdict{Reason: "not probed yet"} }
+
+// threshold turns outcomes into verdicts: as many successes or failures in a row as it takes change the verdict that it begins with.
 type threshold struct {
 	successes, failures int
 	// row counts outcomes of one kind in a row: positive for successes, negative for failures.
@@ -16,8 +18,8 @@ type threshold struct {
 	verdict Verdict
 }
 
-func newThreshold(successes, failures int) *threshold {
-	return &threshold{successes: successes, failures: failures, verdict: Verdict{Reason: "not probed yet"}}
+func newThreshold(begin Verdict, successes, failures int) *threshold {
+	return &threshold{successes: successes, failures: failures, verdict: begin}
 }
 
 // add takes one outcome in, nil for a success, and returns the verdict after it.
