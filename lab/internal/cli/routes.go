@@ -40,6 +40,7 @@ func (l *lab) routes() {
 	})
 	l.etcdRoutes()
 	l.machineRoutes()
+	l.memoryRoutes()
 }
 
 func (l *lab) report(ctx context.Context) report {

@@ -25,7 +25,7 @@ const (
 func (a *app) vmCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "vm", Short: "Make, run and remove machines"}
 	cmd.AddCommand(
-		a.vmAddCommand(), a.vmListCommand(), a.vmExecCommand(), a.vmCopyCommand(),
+		a.vmAddCommand(), a.vmListCommand(), a.vmExecCommand(), a.vmCopyCommand(), a.vmMemoryCommand(),
 		&cobra.Command{
 			Use: "rm NAME", Short: "Power a machine off and delete its disk", Args: cobra.ExactArgs(1),
 			RunE: func(cmd *cobra.Command, args []string) error {

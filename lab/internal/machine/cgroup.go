@@ -23,12 +23,12 @@ import (
 type cgroups []string
 
 func makeCgroups(path string) (cgroups, error) {
-	mountinfo, err := os.ReadFile("/proc/self/mountinfo")
+	mounts, err := hierarchies()
 	if err != nil {
 		return nil, err
 	}
 	var groups cgroups
-	for _, mount := range cgroupMounts(string(mountinfo)) {
+	for _, mount := range mounts {
 		group := filepath.Join(mount, path)
 		if err := makeCgroup(mount, path); err != nil {
 			return nil, errors.Join(fmt.Errorf("make cgroup %s: %w", group, err), groups.remove())
@@ -40,6 +40,12 @@ func makeCgroups(path string) (cgroups, error) {
 	}
 	// A crash may have left processes of an earlier boot.
 	return groups, groups.kill()
+}
+
+// hierarchies are the mount points of the host's.
+func hierarchies() ([]string, error) {
+	mountinfo, err := os.ReadFile("/proc/self/mountinfo")
+	return cgroupMounts(string(mountinfo)), err
 }
 
 // cgroupMounts finds the mount points of all hierarchies, as described in proc_pid_mountinfo(5).
@@ -60,11 +66,11 @@ func cgroupMounts(mountinfo string) []string {
 
 // removeEmptyCgroups removes the parent of all machines' cgroups where no machine is left.
 func removeEmptyCgroups(path string) {
-	mountinfo, err := os.ReadFile("/proc/self/mountinfo")
+	mounts, err := hierarchies()
 	if err != nil {
 		return
 	}
-	for _, mount := range cgroupMounts(string(mountinfo)) {
+	for _, mount := range mounts {
 		// The kernel refuses while there are children: then they are not ours alone.
 		_ = os.Remove(filepath.Join(mount, path))
 	}

@@ -38,8 +38,6 @@ func (c Config) istiodValues() values {
 		"meshConfig": values{
 			"outboundTrafficPolicy": values{"mode": "ALLOW_ANY"},
 			"accessLogFile":         "",
-			// A proxy finds out within it that one of two gateways is dead, and tries the other.
-			"connectTimeout": "1s",
 			"defaultConfig": values{
 				"meshId": MeshID,
 				// Proxies hear of roots by their stream, and need no restart.
