@@ -47,6 +47,7 @@ func fanoutCommand() *cobra.Command {
 	flags.IntVar(&options.Groups, "groups", 10, "how many groups they are of")
 	flags.IntVar(&options.Rounds, "runs", 3, "how many changes that concern all; there are five times as many that concern one")
 	flags.DurationVar(&options.Idle, "idle", 30*time.Second, "how long to leave all alone while writes are counted")
+	flags.DurationVar(&options.Rest, "rest", 10*time.Second, "how long after the last write the manager's memory is measured; what it tells as Events is kept for 12 minutes")
 	flags.StringVar(&options.Manager, "manager", filepath.Join("bin", "hawser-manager"), "the manager's program")
 	return command
 }

@@ -12,9 +12,9 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/keepalive"
 
 	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
+	"github.com/hawser-io/hawser/internal/agent/dial"
 	"github.com/hawser-io/hawser/internal/agent/subscribe"
 )
 
@@ -49,12 +49,8 @@ func (a *agent) run(ctx context.Context) {
 
 // Open connects as the real agent does, but to one address.
 func (a *agent) Open(ctx context.Context) (subscribe.Stream, string, io.Closer, error) {
-	connection, err := grpc.NewClient("passthrough:///"+a.fleet.address,
-		grpc.WithTransportCredentials(credentials.NewTLS(a.config)),
-		grpc.WithContextDialer(a.fleet.dial),
-		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 5 * time.Second}),
-		grpc.WithDisableServiceConfig(), grpc.WithIdleTimeout(0), grpc.WithNoProxy(),
-		grpc.WithReadBufferSize(8<<10), grpc.WithWriteBufferSize(8<<10))
+	connection, err := grpc.NewClient("passthrough:///"+a.fleet.address, append(dial.Transport(),
+		grpc.WithTransportCredentials(credentials.NewTLS(a.config)), grpc.WithContextDialer(a.fleet.dial))...)
 	if err != nil {
 		return nil, "", nil, err
 	}

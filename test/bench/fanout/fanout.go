@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"runtime/debug"
 	"slices"
 	"time"
 )
@@ -16,6 +17,8 @@ type Options struct {
 	Agents, Groups, Rounds int
 	// Idle is how long nothing changes while writes are counted.
 	Idle time.Duration
+	// Rest is how long after the last write memory is measured: it is what a manager has that has nothing to do. What it had at most is told too.
+	Rest time.Duration
 	// Manager is the path of hawser-manager, Assets the folder of kube-apiserver and etcd, Root that of the checkout.
 	Manager, Assets, Root string
 	// Bare are the program and arguments that run ServeBare.
@@ -44,6 +47,9 @@ func (r *run) note(name, unit string, value float64) {
 	r.Say("%s: %.3f %s", name, value, unit)
 }
 
+// collectLate is GOGC of the agents' process: what they hold is not measured, and to collect it takes the processors from what is.
+const collectLate = 400
+
 // Run measures. It removes all that it made, also when ctx ends.
 func Run(ctx context.Context, options Options) (figures []Figure, err error) {
 	directory, err := os.MkdirTemp("", "hawser-fanout-")
@@ -54,6 +60,7 @@ func Run(ctx context.Context, options Options) (figures []Figure, err error) {
 	if err := raiseFileLimit(options.Agents); err != nil {
 		return nil, err
 	}
+	defer debug.SetGCPercent(debug.SetGCPercent(collectLate))
 	r := &run{Options: options}
 	r.Say("starting kube-apiserver and etcd")
 	if r.cluster, err = startCluster(ctx, options, directory); err != nil {
@@ -75,9 +82,6 @@ func Run(ctx context.Context, options Options) (figures []Figure, err error) {
 	}
 	return r.figures, nil
 }
-
-// atRest is how long after the last write memory is measured: it is what a manager has that has nothing to do. What it had at most is told too.
-const atRest = 10 * time.Second
 
 // populate connects all agents, and measures the manager's memory before there was a machine and after.
 func (r *run) populate(ctx context.Context) error {
@@ -107,7 +111,7 @@ func (r *run) populate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := pause(ctx, atRest); err != nil {
+	if err := pause(ctx, r.Rest); err != nil {
 		return err
 	}
 	after, err := r.manager.memory("VmRSS")
