@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,71 +39,105 @@ func faulty(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(ts.Exec("hawser-lab", "vm", "exec", args[0], "--", "mkdir", "-p", faultsDirectory))
 }
 
-// killedEach applies two files in turn, there and back, with the agent of a machine killed before the same one of the changes that it makes on either
-// way, then before another one, until it makes them all alive. STRIDE is how many changes are spared in between. Each time the machine has to become
-// current by itself.
+// killedEach applies two files in turn, there and back, with the agents of machines of one group killed before the same one of the changes that they make
+// on either way, each before another one, then before further ones, until they make them all alive. STRIDE is how many changes are spared in between.
+// Each time the machines have to become current by themselves.
 func killedEach(ts *testscript.TestScript, neg bool, args []string) {
 	var stride int
-	if len(args) == 5 {
-		if _, err := fmt.Sscan(args[1], &stride); err != nil {
+	if len(args) >= 5 {
+		if _, err := fmt.Sscan(args[0], &stride); err != nil {
 			stride = 0
 		}
 	}
 	if neg || stride < 1 {
-		ts.Fatalf("usage: killed-each NAME STRIDE PREFIX FILE FILE")
+		ts.Fatalf("usage: killed-each STRIDE PREFIX FILE FILE NAME…")
 	}
-	machine, files := args[0], args[3:]
+	prefix, files, machines := args[1], args[2:4], args[4:]
 	ts.Check(ts.Exec("kubectl", "apply", "-f", ts.MkAbs(files[1])))
-	awaitChange(ts, machine, "")
-	for n := 1; ; n += stride {
-		there := killedAtStep(ts, machine, n, args[2], files[0])
-		back := killedAtStep(ts, machine, n, args[2], files[1])
+	awaitChange(ts, machines, nil)
+	for n := 1; ; n += stride * len(machines) {
+		there := killedAtSteps(ts, machines, n, stride, prefix, files[0])
+		back := killedAtSteps(ts, machines, n, stride, prefix, files[1])
 		switch {
 		case there || back:
 		case n == 1:
-			ts.Fatalf("the agent was never killed: is it one that `faulty` installs?")
+			ts.Fatalf("no agent was ever killed: are they those that `faulty` installs?")
 		default:
 			return
 		}
 	}
 }
 
-// killedAtStep applies a file, with the agent killed before the n-th change, and reports whether it was.
-func killedAtStep(ts *testscript.TestScript, machine string, n int, prefix, file string) bool {
-	before, _ := generations(ts, machine)
-	start := time.Now()
-	onVM(ts, machine, "echo '%d %s' >%s/die-at", n, prefix, faultsDirectory)
+// killedAtSteps applies a file, with the agent of the first machine killed before the n-th change, that of the next one stride changes later and so on, and
+// reports whether any was.
+func killedAtSteps(ts *testscript.TestScript, machines []string, n, stride int, prefix, file string) bool {
+	before := generations(ts, machines)
+	if !changed(nil, before) {
+		ts.Fatalf("not all machines are current before the change: %+v", before)
+	}
+	for i, machine := range machines {
+		onVM(ts, machine, "echo '%d %s' >%s/die-at", n+i*stride, prefix, faultsDirectory)
+	}
 	ts.Check(ts.Exec("kubectl", "apply", "-f", ts.MkAbs(file)))
-	awaitChange(ts, machine, before)
-	died := onVM(ts, machine, "cd %s; test -e die-at || tail -n 1 died", faultsDirectory)
-	onVM(ts, machine, "rm -f %s/die-at", faultsDirectory)
-	if died != "" {
-		ts.Logf("killed before %q, current after %s", died, time.Since(start).Round(100*time.Millisecond))
-	}
-	return died != ""
-}
-
-// awaitChange waits until a machine is at another generation than before, if that is given, and stays there.
-func awaitChange(ts *testscript.TestScript, machine, before string) {
-	last, since := "", time.Now()
-	waitFor(ts, completing, "current", func() (string, bool) {
-		desired, applied := generations(ts, machine)
-		if desired != last {
-			last, since = desired, time.Now()
+	awaitChange(ts, machines, before)
+	killed := false
+	for _, machine := range machines {
+		died := onVM(ts, machine, "cd %s; test -e die-at || tail -n 1 died; rm -f die-at", faultsDirectory)
+		if died != "" {
+			killed = true
+			ts.Logf("%s: killed before %q", machine, died)
 		}
-		return fmt.Sprintf("desired %q, applied %q, before %q", desired, applied, before),
-			desired != "" && desired != before && applied == desired && time.Since(since) > settling
-	})
+	}
+	return killed
 }
 
-// generations are those of the state that a machine is to have, and has; empty while that is not known.
-func generations(ts *testscript.TestScript, machine string) (desired, applied string) {
-	out, err := quietly(ts, "kubectl", []string{"get", "machine", "-n", "shop", machine, "-o",
-		`jsonpath={.status.desiredGeneration} {.status.appliedGeneration} {.status.conditions[?(@.type=="ConfigCurrent")].status}`})
-	if fields := strings.Fields(out); err == nil && len(fields) == 3 && fields[2] == "True" {
-		return fields[0], fields[1]
+// awaitChange waits until machines have the state that is theirs, another one than before if that is given, and it stays theirs.
+func awaitChange(ts *testscript.TestScript, machines []string, before []generation) {
+	var last []generation
+	since := time.Now()
+	seen, failure := watch(completing, 500*time.Millisecond, untilMatch, func() (string, bool) {
+		now := generations(ts, machines)
+		if !slices.EqualFunc(now, last, func(a, b generation) bool { return a.desired == b.desired }) {
+			last, since = now, time.Now()
+		}
+		return fmt.Sprintf("%+v, before %+v", now, before), changed(before, now) && time.Since(since) > settling
+	})
+	if failure != "" {
+		ts.Fatalf("%s: not current within %s: %s", strings.Join(machines, ", "), completing, seen)
 	}
-	return "", ""
+}
+
+// generation is of the state that a machine is to have, and of that which it has; both empty while its configuration is not current.
+type generation struct{ desired, applied string }
+
+// changed is whether all machines are current, with another state than before.
+func changed(before, now []generation) bool {
+	for i, machine := range now {
+		if machine.desired == "" || machine.applied != machine.desired || before != nil && machine.desired == before[i].desired {
+			return false
+		}
+	}
+	return true
+}
+
+// generations are those of the machines, in their order.
+func generations(ts *testscript.TestScript, machines []string) []generation {
+	out, err := quietly(ts, "kubectl", []string{"get", "machines", "-n", "shop", "-o",
+		`jsonpath={range .items[*]}{.metadata.name} {.status.desiredGeneration} {.status.appliedGeneration} {.status.conditions[?(@.type=="ConfigCurrent")].status}{"\n"}{end}`})
+	if err != nil {
+		return make([]generation, len(machines))
+	}
+	found := map[string]generation{}
+	for line := range strings.Lines(out) {
+		if fields := strings.Fields(line); len(fields) == 4 && fields[3] == "True" {
+			found[fields[0]] = generation{fields[1], fields[2]}
+		}
+	}
+	all := make([]generation, len(machines))
+	for i, machine := range machines {
+		all[i] = found[machine]
+	}
+	return all
 }
 
 // onVM runs a shell command on a machine and returns what it prints.
@@ -110,20 +145,4 @@ func onVM(ts *testscript.TestScript, machine, format string, args ...any) string
 	out, err := quietly(ts, "hawser-lab", []string{"vm", "exec", machine, "--", "sh", "-c", fmt.Sprintf(format, args...)})
 	ts.Check(err)
 	return strings.TrimSpace(out)
-}
-
-// waitFor observes until it is so, and fails with what it saw last.
-func waitFor(ts *testscript.TestScript, limit time.Duration, what string, observe func() (seen string, so bool)) {
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
-	for start := time.Now(); ; {
-		seen, so := observe()
-		if so {
-			return
-		}
-		if time.Since(start) > limit {
-			ts.Fatalf("not %s within %s: %s", what, limit, seen)
-		}
-		<-tick.C
-	}
 }

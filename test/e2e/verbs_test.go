@@ -35,14 +35,31 @@ func commands() map[string]command {
 			}
 			return "hawser-lab", append([]string{"vm", "exec", args[0], "--"}, args[1:]...)
 		},
+		"endpoints": func(ts *testscript.TestScript, args []string) (string, []string) {
+			if len(args) != 1 {
+				ts.Fatalf("usage: endpoints NAMESPACE/DEPLOYMENT")
+			}
+			return inPod(ts, args[0], "istio-proxy", "pilot-agent", "request", "GET", "clusters")
+		},
 		"from": func(ts *testscript.TestScript, args []string) (string, []string) {
-			namespace, app, ok := strings.Cut(args[0], "/")
-			if !ok || len(args) != 2 {
+			if len(args) != 2 {
 				ts.Fatalf("usage: from NAMESPACE/DEPLOYMENT URL")
 			}
-			return "kubectl", []string{"exec", "-n", namespace, "deploy/" + app, "-c", app, "--", "/hawser-demo-app", "get", args[1]}
+			return inPod(ts, args[0], "", "/hawser-demo-app", "get", args[1])
 		},
 	}
+}
+
+// inPod is a command in a pod of a Deployment, NAMESPACE/NAME; in the container of its name, if none is given.
+func inPod(ts *testscript.TestScript, deployment, container string, command ...string) (string, []string) {
+	namespace, app, ok := strings.Cut(deployment, "/")
+	if !ok {
+		ts.Fatalf("%q is not NAMESPACE/DEPLOYMENT", deployment)
+	}
+	if container == "" {
+		container = app
+	}
+	return "kubectl", append([]string{"exec", "-n", namespace, "deploy/" + app, "-c", container, "--"}, command...)
 }
 
 func verbs() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
@@ -98,7 +115,7 @@ func alwaysMatch(matched, expired bool) (bool, string) {
 	return expired, ""
 }
 
-// repeat runs `DURATION PATTERN VERB…` until decide is done. It observes; it never waits for a fixed time to pass.
+// repeat runs `DURATION PATTERN VERB…` until decide is done.
 func repeat(ts *testscript.TestScript, neg bool, args []string, decide outcome) {
 	if neg || len(args) < 3 {
 		ts.Fatalf("usage: until|untilnot|always DURATION PATTERN VERB…")
@@ -112,17 +129,33 @@ func repeat(ts *testscript.TestScript, neg bool, args []string, decide outcome) 
 		ts.Fatalf("%s is not a verb that can be repeated", args[2])
 	}
 	name, argv := c(ts, args[3:])
-	start := time.Now()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for runs := 1; ; runs++ {
+	start, runs := time.Now(), 0
+	seen, failure := watch(duration, pace(duration), decide, func() (string, bool) {
+		runs++
 		out, err := quietly(ts, name, argv)
-		matched := err == nil && pattern.MatchString(out)
-		if done, failure := decide(matched, time.Since(start) > duration); failure != "" {
-			ts.Fatalf("%s: %s within %s (%d runs); last: %v\n%s", strings.Join(args[1:], " "), failure, duration, runs, err, out)
-		} else if done {
-			ts.Logf("%s after %s", strings.Join(args[2:], " "), time.Since(start).Round(time.Millisecond))
-			return
+		return fmt.Sprintf("%v\n%s", err, out), err == nil && pattern.MatchString(out)
+	})
+	if failure != "" {
+		ts.Fatalf("%s: %s within %s (%d runs); last: %s", strings.Join(args[1:], " "), failure, duration, runs, seen)
+	}
+	ts.Logf("%s after %s", strings.Join(args[2:], " "), time.Since(start).Round(time.Millisecond))
+}
+
+// pace is how often something is looked at that may take so long: often enough to tell, and no more, since each look is a program that runs, and
+// scenarios that run side by side share two processors.
+func pace(limit time.Duration) time.Duration {
+	return min(max(limit/30, 100*time.Millisecond), 500*time.Millisecond)
+}
+
+// watch looks every so often until decide is done, and returns what was seen last and the failure, empty if there is none.
+func watch(limit, every time.Duration, decide outcome, look func() (seen string, matched bool)) (seen, failure string) {
+	start := time.Now()
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		seen, matched := look()
+		if done, failure := decide(matched, time.Since(start) > limit); done {
+			return seen, failure
 		}
 		<-tick.C
 	}
