@@ -63,13 +63,13 @@ bench: prerequisites-lab build packages ## Figures, one JSON line each: make ben
 
 ##@ Change it
 .PHONY: build
-build: bin/hawser bin/hawser-agent bin/hawser-manager bin/hawser-lab ## Build the binaries into bin/
+build: bin/hawser bin/hawser-agent bin/hawser-manager bin/hawser-lab bin/hawser-lab-sandbox ## Build the binaries into bin/
 
 bin/hawser bin/hawser-agent bin/hawser-manager: $(GO_SRC) | prerequisites-go
 	@$(GOBUILD) -o $@ ./cmd/$(@F)
 
-bin/hawser-lab: $(shell find lab -name '*.go' -o -name '*.yaml' -path 'lab/*' 2>/dev/null) lab/go.mod lab/go.sum | prerequisites-go
-	@cd lab && CGO_ENABLED=0 go build -o ../$@ ./cmd/hawser-lab
+bin/hawser-lab bin/hawser-lab-sandbox: $(shell find lab -name '*.go' -o -name '*.yaml' -path 'lab/*' 2>/dev/null) lab/go.mod lab/go.sum | prerequisites-go
+	@cd lab && CGO_ENABLED=0 go build -o ../$@ ./cmd/$(@F)
 
 # One target: make takes the recipe of a pattern with several as making all of them at once.
 dist/linux-%: $(GO_SRC) | prerequisites-go

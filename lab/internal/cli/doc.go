@@ -1,5 +1,5 @@
-// Package cli is the lab's command line, and the sequence by which its parts come up inside the sandbox.
+// Package cli is the lab's command line.
 //
-// In come arguments; out come text or JSON on stdout, progress on stderr. It is the one package that knows all others
-// of the lab; nothing may import it but the main program.
+// In come arguments; out come text or JSON on stdout, progress on stderr. It builds what a lab needs and asks the lab that runs; what runs inside the
+// sandbox is package lab, in a program of its own. It must not import what is slow to start: tests run it thousands of times.
 package cli

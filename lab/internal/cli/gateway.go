@@ -8,10 +8,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-)
 
-// gatewayName is what machines call the gateway.
-const gatewayName = "gateway.lab.internal"
+	"github.com/hawser-io/hawser/lab/internal/api"
+)
 
 func (a *app) gatewayCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "gateway", Short: "Show and change the addresses of the mesh's gateway"}
@@ -31,7 +30,7 @@ func (a *app) gatewayAddressCommand() *cobra.Command {
 		Use: "address", Short: "Print the gateway's addresses, one a line", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if byName {
-				fmt.Fprintln(a.out, gatewayName)
+				fmt.Fprintln(a.out, api.GatewayName)
 				return nil
 			}
 			var addrs []netip.Addr

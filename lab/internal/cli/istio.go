@@ -1,15 +1,6 @@
 package cli
 
-import (
-	"context"
-	"errors"
-	"net/http"
-
-	"github.com/spf13/cobra"
-
-	"github.com/hawser-io/hawser/lab/internal/mesh"
-	"github.com/hawser-io/hawser/lab/internal/sandbox"
-)
+import "github.com/spf13/cobra"
 
 func (a *app) istioCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "istio", Short: "Change the mesh itself"}
@@ -28,17 +19,4 @@ func (a *app) istioCommand() *cobra.Command {
 	}
 	cmd.AddCommand(root)
 	return cmd
-}
-
-// changeRoot takes a step of a rotation.
-func (l *lab) changeRoot(r *http.Request) (any, error) {
-	if l.balancer.Load() == nil {
-		return nil, errors.New("the mesh has no roots yet: the cluster is still starting")
-	}
-	roots := mesh.NewRoots(l.client.Kubernetes)
-	step := map[string]func(context.Context) error{"add": roots.Add, "use": roots.Use, "drop": roots.Drop}[r.PathValue("step")]
-	if step == nil {
-		return nil, &sandbox.RequestError{Message: "a root is added, used or dropped"}
-	}
-	return struct{}{}, step(r.Context())
 }

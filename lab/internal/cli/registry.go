@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"github.com/hawser-io/hawser/lab/internal/setup"
 )
 
 func (a *app) registryCommand() *cobra.Command {
@@ -13,7 +15,7 @@ func (a *app) registryCommand() *cobra.Command {
 		Short: "Print the address of the lab's registry, which takes images from this host and serves them to the cluster",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			address := registryAddress(a.layout)
+			address := setup.RegistryAddress(a.layout)
 			if a.output == "json" {
 				return json.NewEncoder(a.out).Encode(map[string]string{"address": address})
 			}

@@ -7,13 +7,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hawser-io/hawser/lab/internal/api"
 	"github.com/hawser-io/hawser/lab/internal/sandbox"
 )
 
 func TestPrintReport(t *testing.T) {
 	var out bytes.Buffer
 	a := &app{layout: sandbox.DefaultLayout(), out: &out}
-	err := a.printReport(report{
+	err := a.printReport(api.Report{
 		Phase: sandbox.Failed, Reason: "no luck",
 		Components: []sandbox.ComponentStatus{{Name: "etcd", State: sandbox.Waiting, Since: time.Now(), Restarts: 2, LastExit: "signal: killed"}},
 		Gateway:    []netip.Addr{netip.MustParseAddr("172.31.0.240")},
@@ -29,13 +30,6 @@ func TestPrintReport(t *testing.T) {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is missing in:\n%s", want, out.String())
 		}
-	}
-}
-
-func TestImagesChangeTheirTagWithTheirContent(t *testing.T) {
-	s := setup{DemoApp: "/cache/hawser-demo-app-0123456789abcdef/hawser-demo-app"}
-	if got := s.demoImage().reference("192.0.2.2:5000"); got != "192.0.2.2:5000/demo/app:hawser-demo-app-0123456789abcdef" {
-		t.Errorf("reference is %s", got)
 	}
 }
 

@@ -74,22 +74,6 @@ func NewCommand(layout sandbox.Layout, user int, out, errOut io.Writer) *cobra.C
 		a.vmCommand(), a.componentCommand(), a.etcdCommand(), a.linkCommand(), a.gatewayCommand(), a.istioCommand(), a.registryCommand(),
 		a.kubeconfigCommand(), a.envCommand(), a.buildCommand(),
 	)
-	root.AddCommand(a.insideCommands()...)
 	root.AddCommand(a.insideMachineCommands()...)
 	return root
-}
-
-// insideCommands are run by the lab itself, in its sandbox.
-func (a *app) insideCommands() []*cobra.Command {
-	inside := func(use string, run func(ctx context.Context) error) *cobra.Command {
-		return &cobra.Command{
-			Use: use, Hidden: true, Args: cobra.NoArgs,
-			RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context()) },
-		}
-	}
-	return []*cobra.Command{
-		inside(sandbox.EnterCommand, func(context.Context) error { return sandbox.Enter(a.layout) }),
-		inside(sandbox.InitCommand, func(context.Context) error { return sandbox.Init(a.layout) }),
-		inside(sandbox.SuperviseCommand, func(ctx context.Context) error { return supervise(ctx, a.layout, os.Stdin) }),
-	}
 }

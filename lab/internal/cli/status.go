@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hawser-io/hawser/lab/internal/api"
 	"github.com/hawser-io/hawser/lab/internal/sandbox"
 )
 
@@ -32,17 +33,17 @@ func (a *app) statusCommand() *cobra.Command {
 }
 
 // ask asks the lab how it is.
-func (a *app) ask(ctx context.Context) (report, error) {
-	var current report
+func (a *app) ask(ctx context.Context) (api.Report, error) {
+	var current api.Report
 	err := a.client.Call(ctx, "GET", "/v1/status", &current)
 	if !errors.Is(err, sandbox.ErrDown) {
 		return current, err
 	}
 	leftovers, err := sandbox.Leftovers(a.layout)
-	return report{Phase: phaseDown, Leftovers: leftovers}, err
+	return api.Report{Phase: phaseDown, Leftovers: leftovers}, err
 }
 
-func (a *app) printReport(current report) error {
+func (a *app) printReport(current api.Report) error {
 	if a.output == "json" {
 		encoder := json.NewEncoder(a.out)
 		encoder.SetIndent("", "  ")

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -12,9 +14,11 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/hawser-io/hawser/lab/internal/api"
 	"github.com/hawser-io/hawser/lab/internal/build"
 	"github.com/hawser-io/hawser/lab/internal/machine"
 	"github.com/hawser-io/hawser/lab/internal/sandbox"
+	"github.com/hawser-io/hawser/lab/internal/setup"
 )
 
 func (a *app) upCommand() *cobra.Command {
@@ -25,8 +29,8 @@ func (a *app) upCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			for _, part := range without {
-				if part != partMachines && part != partDemo {
-					return fmt.Errorf("--without %s: only %s and %s can be left out", part, partDemo, partMachines)
+				if part != setup.PartMachines && part != setup.PartDemo {
+					return fmt.Errorf("--without %s: only %s and %s can be left out", part, setup.PartDemo, setup.PartMachines)
 				}
 			}
 			return a.up(cmd.Context(), without)
@@ -46,11 +50,11 @@ func (a *app) up(ctx context.Context, without []string) error {
 		return a.printReport(current)
 	}
 	if current.Phase == phaseDown || current.Phase == sandbox.Failed {
-		setup, err := a.prepare(ctx, without, lines)
+		prepared, err := a.prepare(ctx, without, lines)
 		if err != nil {
 			return err
 		}
-		if err := a.start(ctx, setup); err != nil {
+		if err := a.start(ctx, prepared); err != nil {
 			return err
 		}
 	}
@@ -61,7 +65,7 @@ func (a *app) up(ctx context.Context, without []string) error {
 }
 
 // start replaces what is left of an earlier lab by a new one, unless another `up` has just done so.
-func (a *app) start(ctx context.Context, setup setup) error {
+func (a *app) start(ctx context.Context, prepared setup.Setup) error {
 	unlock, err := sandbox.Lock(ctx, a.layout)
 	if err != nil {
 		return err
@@ -74,38 +78,55 @@ func (a *app) start(ctx context.Context, setup setup) error {
 	if err := sandbox.Remove(ctx, a.layout); err != nil {
 		return err
 	}
-	_, err = sandbox.Start(ctx, a.layout, setup)
+	program, err := sandboxProgram()
+	if err != nil {
+		return err
+	}
+	_, err = sandbox.Start(ctx, a.layout, program, prepared)
 	return err
 }
 
+// sandboxProgram is what runs inside the sandbox; `make build` puts it beside this program.
+func sandboxProgram() (string, error) {
+	own, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	program := filepath.Join(filepath.Dir(own), "hawser-lab-sandbox")
+	if _, err := os.Stat(program); err != nil {
+		return "", fmt.Errorf("the lab's other program is not beside this one: %w; `make build` makes both", err)
+	}
+	return program, nil
+}
+
 // prepare builds everything that the lab runs.
-func (a *app) prepare(ctx context.Context, without []string, lines *lines) (setup, error) {
+func (a *app) prepare(ctx context.Context, without []string, lines *lines) (setup.Setup, error) {
 	if err := checkPrograms(); err != nil {
-		return setup{}, err
+		return setup.Setup{}, err
 	}
 	// Bridged packets pass the nftables of kube-proxy only with this module; where it is built in, modprobe has nothing to do.
 	_ = exec.CommandContext(ctx, "modprobe", "br_netfilter").Run()
 	cache, err := build.OpenCache("")
 	if err != nil {
-		return setup{}, err
+		return setup.Setup{}, err
 	}
 	source, err := build.FindSource()
 	if err != nil {
-		return setup{}, err
+		return setup.Setup{}, err
 	}
 	out, err := buildAll(ctx, cache, source, lines)
 	if err != nil {
-		return setup{}, err
+		return setup.Setup{}, err
 	}
 	out.Cache, out.Without = cache.Root(), without
 	if err := a.linkTools(out.Artifacts); err != nil {
-		return setup{}, fmt.Errorf("link kubectl and helm: %w", err)
+		return setup.Setup{}, fmt.Errorf("link kubectl and helm: %w", err)
 	}
 	lines.print("make images")
 	group, ctx := errgroup.WithContext(ctx)
-	for _, wanted := range out.images() {
+	for _, wanted := range out.Images() {
 		group.Go(func() error {
-			_, err := wanted.cached(ctx, cache)
+			_, err := wanted.Cached(ctx, cache)
 			return err
 		})
 	}
@@ -113,7 +134,7 @@ func (a *app) prepare(ctx context.Context, without []string, lines *lines) (setu
 }
 
 // buildAll makes the programs and root file systems.
-func buildAll(ctx context.Context, cache *build.Cache, source build.Source, lines *lines) (out setup, err error) {
+func buildAll(ctx context.Context, cache *build.Cache, source build.Source, lines *lines) (out setup.Setup, err error) {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
 		out.Artifacts, err = cache.All(ctx, source, build.IstioVersions()[0], lines.print)
@@ -132,13 +153,13 @@ func buildAll(ctx context.Context, cache *build.Cache, source build.Source, line
 }
 
 // follow prints the steps of a lab that comes up, until it is up or failed.
-func (a *app) follow(ctx context.Context, lines *lines) (report, error) {
+func (a *app) follow(ctx context.Context, lines *lines) (api.Report, error) {
 	seen := map[string]bool{}
-	deadline := time.Now().Add(bringUpDeadline + time.Minute)
+	deadline := time.Now().Add(api.BringUpDeadline + time.Minute)
 	for silent := 0; ; {
 		current, err := a.ask(ctx)
 		if err != nil {
-			return report{}, err
+			return api.Report{}, err
 		}
 		for _, step := range current.Steps {
 			if key := fmt.Sprint(step.Name, step.Done); !seen[key] {
@@ -150,22 +171,22 @@ func (a *app) follow(ctx context.Context, lines *lines) (report, error) {
 		case current.Phase == sandbox.Up:
 			return current, nil
 		case current.Phase == sandbox.Failed:
-			return report{}, fmt.Errorf("the lab did not come up: %s", current.Reason)
+			return api.Report{}, fmt.Errorf("the lab did not come up: %s", current.Reason)
 		case current.Phase == phaseDown:
 			// The socket is made soon after the start; a lab that has ended never answers.
 			if _, running, err := sandbox.Running(a.layout); err != nil || !running {
 				if silent++; silent > 5 {
-					return report{}, errors.Join(fmt.Errorf("the lab ended at once; see %s", a.layout.Log("init")), err)
+					return api.Report{}, errors.Join(fmt.Errorf("the lab ended at once; see %s", a.layout.Log("init")), err)
 				}
 			}
 		}
 		if time.Now().After(deadline) {
-			return report{}, errors.New("the lab does not come up; see `hawser-lab status` and `hawser-lab logs init`")
+			return api.Report{}, errors.New("the lab does not come up; see `hawser-lab status` and `hawser-lab logs init`")
 		}
 		select {
 		case <-time.After(100 * time.Millisecond):
 		case <-ctx.Done():
-			return report{}, ctx.Err()
+			return api.Report{}, ctx.Err()
 		}
 	}
 }

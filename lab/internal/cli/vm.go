@@ -14,6 +14,7 @@ import (
 
 	"github.com/hawser-io/hawser/lab/internal/machine"
 	"github.com/hawser-io/hawser/lab/internal/sandbox"
+	"github.com/hawser-io/hawser/lab/internal/setup"
 )
 
 // Hidden commands that work on machines from within the sandbox.
@@ -147,7 +148,7 @@ func (a *app) becomeInside(args ...string) error {
 
 // insideMachineCommands are the other halves of exec and cp.
 func (a *app) insideMachineCommands() []*cobra.Command {
-	store := machine.NewStore(machineDir(a.layout))
+	store := machine.NewStore(setup.MachineDir(a.layout))
 	return []*cobra.Command{
 		{
 			Use: machineExecCommand, Hidden: true, Args: cobra.MinimumNArgs(2),

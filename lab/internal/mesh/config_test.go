@@ -5,11 +5,10 @@ import (
 
 	"sigs.k8s.io/yaml"
 
-	"github.com/hawser-io/hawser/lab/internal/build"
 	"github.com/hawser-io/hawser/lab/internal/golden"
 )
 
-// inYAML checks a value in the form that the charts and images read.
+// inYAML checks a value in the form that the charts read.
 func inYAML(t *testing.T, name string, value any) {
 	t.Helper()
 	got, err := yaml.Marshal(value)
@@ -23,13 +22,4 @@ func TestValues(t *testing.T) {
 	config := Config{Hub: "192.0.2.2:5000/istio", Tag: "1.31.1"}
 	inYAML(t, "istiod.yaml", config.istiodValues())
 	inYAML(t, "gateway.yaml", config.gatewayValues())
-}
-
-func TestImages(t *testing.T) {
-	istio := build.Istio{
-		Version: build.IstioVersion{Tag: "1.31.1", Envoy: "1.39.3"},
-		Istiod:  "/cache/pilot-discovery", Agent: "/cache/pilot-agent", Envoy: "/cache/envoy", Module: "/module", ProxyRoot: "/cache/root",
-	}
-	inYAML(t, "pilot-image.yaml", PilotImage(istio))
-	inYAML(t, "proxy-image.yaml", ProxyImage(istio))
 }

@@ -22,7 +22,7 @@ func Enter(layout Layout) error {
 	if err := unix.Unshare(unix.CLONE_NEWCGROUP); err != nil {
 		return fmt.Errorf("make a cgroup namespace: %w", err)
 	}
-	if err := unix.Exec("/proc/self/exe", []string{"hawser-lab", InitCommand}, os.Environ()); err != nil {
+	if err := unix.Exec("/proc/self/exe", []string{os.Args[0], InitCommand}, os.Environ()); err != nil {
 		return fmt.Errorf("become the init: %w", err)
 	}
 	return nil
@@ -42,7 +42,7 @@ func Init(layout Layout) error {
 	}
 	signals := make(chan os.Signal, 64)
 	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGCHLD)
-	supervisor, err := os.StartProcess("/proc/self/exe", []string{"hawser-lab", SuperviseCommand},
+	supervisor, err := os.StartProcess("/proc/self/exe", []string{os.Args[0], SuperviseCommand},
 		&os.ProcAttr{Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}})
 	if err != nil {
 		return fmt.Errorf("start the supervisor: %w", err)

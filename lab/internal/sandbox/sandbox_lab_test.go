@@ -114,7 +114,7 @@ func newTestLayout(t *testing.T) Layout {
 // startTest starts the sandbox and waits until its component runs.
 func startTest(t *testing.T, layout Layout) (Identity, []ComponentStatus) {
 	t.Helper()
-	identity, err := Start(t.Context(), layout, "hello")
+	identity, err := Start(t.Context(), layout, "/proc/self/exe", "hello")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,17 +11,16 @@ import (
 	"syscall"
 )
 
-// Commands of the lab's own binary that Start and the processes inside run; the CLI maps them to Enter, Init and
-// Supervise.
+// Arguments that the sandbox's program is run with: for Enter, for Init, and for the supervisor.
 const (
 	EnterCommand     = "sandbox-enter"
 	InitCommand      = "sandbox-init"
 	SuperviseCommand = "sandbox-supervise"
 )
 
-// Start makes a sandbox, gives its supervisor the configuration, and returns at once; the process outlives the caller.
+// Start makes a sandbox that runs a program, gives its supervisor the configuration, and returns at once; the process outlives the caller.
 // The caller has removed what an earlier sandbox left (Remove).
-func Start(ctx context.Context, layout Layout, configuration any) (Identity, error) {
+func Start(ctx context.Context, layout Layout, program string, configuration any) (Identity, error) {
 	if err := errors.Join(os.MkdirAll(layout.RunDir, 0o700), os.MkdirAll(layout.LogDir(), 0o755)); err != nil {
 		return Identity{}, fmt.Errorf("make the lab's directories: %w", err)
 	}
@@ -31,7 +30,7 @@ func Start(ctx context.Context, layout Layout, configuration any) (Identity, err
 	}
 	defer log.Close()
 	// Not CommandContext: the sandbox must live on when the caller ends.
-	cmd := exec.Command("/proc/self/exe", EnterCommand)
+	cmd := exec.Command(program, EnterCommand)
 	cmd.Stdout, cmd.Stderr, cmd.Dir = log, log, "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Setsid: true,

@@ -1,4 +1,4 @@
-package cli
+package lab
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/hawser-io/hawser/lab/internal/api"
 	"github.com/hawser-io/hawser/lab/internal/cluster"
 	"github.com/hawser-io/hawser/lab/internal/mesh"
 	"github.com/hawser-io/hawser/lab/internal/sandbox"
@@ -65,7 +66,7 @@ func (l *lab) publishGateway(r *http.Request) (any, error) {
 	hostname := ""
 	switch r.PathValue("how") {
 	case "name":
-		hostname = gatewayName
+		hostname = api.GatewayName
 	case "addresses":
 	default:
 		return nil, &sandbox.RequestError{Message: "the gateway is published by its name or by its addresses"}

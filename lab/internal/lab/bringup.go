@@ -1,24 +1,22 @@
-package cli
+package lab
 
 import (
 	"context"
 	"net/netip"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/hawser-io/hawser/lab/internal/api"
 	"github.com/hawser-io/hawser/lab/internal/cluster"
 	"github.com/hawser-io/hawser/lab/internal/image"
 	"github.com/hawser-io/hawser/lab/internal/mesh"
+	"github.com/hawser-io/hawser/lab/internal/setup"
 )
-
-// bringUpDeadline bounds the whole; on a slow disk the images alone take a while.
-const bringUpDeadline = 8 * time.Minute
 
 // bringUp is the start order of the lab. What does not need one another runs side by side. Parts that live on run
 // with the context given, which outlives the bringing up, and are started with live.
 func (l *lab) bringUp(whole context.Context, live func(func() error)) error {
-	ctx, cancel := context.WithTimeout(whole, bringUpDeadline)
+	ctx, cancel := context.WithTimeout(whole, api.BringUpDeadline)
 	defer cancel()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return l.bringUpMachines(ctx) })
@@ -77,7 +75,7 @@ func (l *lab) newBalancer(ctx context.Context) func() error {
 func (l *lab) installMesh(ctx context.Context) error {
 	config := mesh.Config{
 		Module: l.setup.Artifacts.Istio.Module,
-		Hub:    registryAddress(l.layout) + "/istio",
+		Hub:    setup.RegistryAddress(l.layout) + "/istio",
 		Tag:    l.setup.Artifacts.Istio.Version.Tag,
 	}
 	err := l.progress.Step(ctx, "install Istio", func(ctx context.Context) error { return mesh.Install(ctx, config, l.client) })
@@ -90,7 +88,7 @@ func (l *lab) installMesh(ctx context.Context) error {
 			return mesh.InstallGateway(ctx, config, l.client)
 		})
 	})
-	if !l.without(partDemo) {
+	if !l.without(setup.PartDemo) {
 		rest.Go(func() error { return l.progress.Step(ctx, "install the demo application", l.installDemo) })
 	}
 	return rest.Wait()
@@ -99,13 +97,13 @@ func (l *lab) installMesh(ctx context.Context) error {
 // provideImages fills the registry from the build cache, and containerd from the registry.
 func (l *lab) provideImages(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	for _, wanted := range l.setup.images() {
+	for _, wanted := range l.setup.Images() {
 		group.Go(func() error {
-			cached, err := wanted.cached(ctx, l.cache)
+			cached, err := wanted.Cached(ctx, l.cache)
 			if err != nil {
 				return err
 			}
-			reference := wanted.reference(registryAddress(l.layout))
+			reference := wanted.Reference(setup.RegistryAddress(l.layout))
 			if _, err := image.Push(ctx, cached, reference); err != nil {
 				return err
 			}

@@ -1,4 +1,4 @@
-package cli
+package lab
 
 import (
 	"context"
@@ -8,11 +8,12 @@ import (
 
 	"github.com/hawser-io/hawser/lab/internal/demo"
 	"github.com/hawser-io/hawser/lab/internal/machine"
+	"github.com/hawser-io/hawser/lab/internal/setup"
 )
 
 // bringUpMachines makes the machines of the demonstration, each with its service, unless they are there.
 func (l *lab) bringUpMachines(ctx context.Context) error {
-	if l.without(partMachines) {
+	if l.without(setup.PartMachines) {
 		return nil
 	}
 	return l.progress.Step(ctx, "boot the machines", func(ctx context.Context) error {
@@ -35,7 +36,7 @@ func (l *lab) bringUpHost(ctx context.Context, host demo.Host) error {
 	case err == nil:
 		_, err = l.machines.Start(ctx, host.Name)
 	}
-	if err != nil || l.without(partDemo) {
+	if err != nil || l.without(setup.PartDemo) {
 		return err
 	}
 	return demo.Install(ctx, l.machines, host.Name, host.Service, l.setup.DemoApp)
@@ -43,7 +44,7 @@ func (l *lab) bringUpHost(ctx context.Context, host demo.Host) error {
 
 // installDemo applies the demonstration's objects and waits for its Deployments.
 func (l *lab) installDemo(ctx context.Context) error {
-	manifests, err := demo.Manifests(l.setup.demoImage().reference(registryAddress(l.layout)))
+	manifests, err := demo.Manifests(l.setup.DemoImage().Reference(setup.RegistryAddress(l.layout)))
 	if err != nil {
 		return err
 	}

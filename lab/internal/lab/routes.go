@@ -1,27 +1,12 @@
-package cli
+package lab
 
 import (
 	"context"
 	"net/http"
-	"net/netip"
 	"time"
 
-	"github.com/hawser-io/hawser/lab/internal/machine"
-	"github.com/hawser-io/hawser/lab/internal/sandbox"
+	"github.com/hawser-io/hawser/lab/internal/api"
 )
-
-// report is what `status` shows.
-type report struct {
-	Phase sandbox.Phase `json:"phase"`
-	// Reason is why the lab did not come up.
-	Reason     string                    `json:"reason,omitempty"`
-	Steps      []sandbox.Step            `json:"steps,omitempty"`
-	Components []sandbox.ComponentStatus `json:"components,omitempty"`
-	Machines   []machine.Status          `json:"machines,omitempty"`
-	Gateway    []netip.Addr              `json:"gateway,omitempty"`
-	// Leftovers are what a lab that does not run has on the host.
-	Leftovers []string `json:"leftovers,omitempty"`
-}
 
 // routes are the lab's API.
 func (l *lab) routes() {
@@ -43,13 +28,13 @@ func (l *lab) routes() {
 	l.memoryRoutes()
 }
 
-func (l *lab) report(ctx context.Context) report {
+func (l *lab) report(ctx context.Context) api.Report {
 	steps, phase, reason := l.progress.Snapshot()
 	asking, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	gateway, _ := l.gateway(asking)  // it has none yet, or the API server is down, which the components show
 	machines, _ := l.machines.List() // an unreadable folder has none that could be shown
-	return report{
+	return api.Report{
 		Phase: phase, Reason: reason, Steps: steps, Components: l.supervisor.Status(), Machines: machines, Gateway: gateway,
 	}
 }

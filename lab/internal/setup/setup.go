@@ -1,4 +1,4 @@
-package cli
+package setup
 
 import (
 	"context"
@@ -10,12 +10,11 @@ import (
 
 	"github.com/hawser-io/hawser/lab/internal/build"
 	"github.com/hawser-io/hawser/lab/internal/image"
-	"github.com/hawser-io/hawser/lab/internal/mesh"
 	"github.com/hawser-io/hawser/lab/internal/sandbox"
 )
 
-// setup is what `up` hands to the supervisor.
-type setup struct {
+// Setup is what `up` hands to the supervisor.
+type Setup struct {
 	Artifacts build.Artifacts `json:"artifacts"`
 	// Cache is the root of the build cache, which has the images.
 	Cache string `json:"cache"`
@@ -29,45 +28,51 @@ type setup struct {
 
 // Parts that `up --without` can leave out.
 const (
-	partMachines = "machines"
-	partDemo     = "demo"
+	PartMachines = "machines"
+	PartDemo     = "demo"
 )
 
-// labImage is one image that the lab itself needs.
-type labImage struct {
+// Image is one image that the lab itself needs.
+type Image struct {
 	// repository and tag name it in the lab's registry.
 	repository, tag string
 	spec            image.Spec
 }
 
-func (s setup) images() []labImage {
+// Images are those that the lab itself needs.
+func (s Setup) Images() []Image {
 	version := s.Artifacts.Istio.Version.Tag
-	return []labImage{
+	return []Image{
 		{"lab/pause", "1", image.Binary(s.Artifacts.Pause, "pause", "65535:65535")},
 		{"lab/coredns", contentTag(s.Artifacts.CoreDNS), image.Binary(s.Artifacts.CoreDNS, "coredns", "0")},
-		s.demoImage(),
-		{"istio/pilot", version, mesh.PilotImage(s.Artifacts.Istio)},
-		{"istio/proxyv2", version, mesh.ProxyImage(s.Artifacts.Istio)},
+		s.DemoImage(),
+		{"istio/pilot", version, pilotImage(s.Artifacts.Istio)},
+		{"istio/proxyv2", version, proxyImage(s.Artifacts.Istio)},
 	}
 }
 
-func (s setup) demoImage() labImage {
-	return labImage{"demo/app", contentTag(s.DemoApp), image.Binary(s.DemoApp, "hawser-demo-app", "65532:65532")}
+// DemoImage is the demonstration application's.
+func (s Setup) DemoImage() Image {
+	return Image{"demo/app", contentTag(s.DemoApp), image.Binary(s.DemoApp, "hawser-demo-app", "65532:65532")}
 }
 
 // contentTag makes a tag of the build cache's name for a binary, which has the hash of its inputs: pods change when it does.
 func contentTag(binary string) string { return filepath.Base(filepath.Dir(binary)) }
 
-// cached returns the image from the build cache, made if need be.
-func (i labImage) cached(ctx context.Context, cache *build.Cache) (v1.Image, error) {
+// Cached returns the image from the build cache, made if need be.
+func (i Image) Cached(ctx context.Context, cache *build.Cache) (v1.Image, error) {
 	return image.Cached(ctx, cache, strings.ReplaceAll(i.repository, "/", "-"), i.spec)
 }
 
-func (i labImage) reference(registry string) string {
+// Reference names the image in a registry, HOST:PORT.
+func (i Image) Reference(registry string) string {
 	return fmt.Sprintf("%s/%s:%s", registry, i.repository, i.tag)
 }
 
-// registryAddress is the host:port of the lab's registry.
-func registryAddress(layout sandbox.Layout) string {
+// RegistryAddress is the host:port of the lab's registry.
+func RegistryAddress(layout sandbox.Layout) string {
 	return layout.NodeAddress.Addr().String() + ":5000"
 }
+
+// MachineDir is where machines are, inside the sandbox as on the host.
+func MachineDir(layout sandbox.Layout) string { return filepath.Join(layout.StateDir, "machines") }

@@ -1,4 +1,4 @@
-package mesh
+package setup
 
 import (
 	"path/filepath"
@@ -10,8 +10,8 @@ import (
 // proxyUser is the user and group that Istio's images run as; interception tells the proxy's own traffic by it.
 const proxyUser = "1337:1337"
 
-// PilotImage is istiod's image: one static binary.
-func PilotImage(istio build.Istio) image.Spec {
+// pilotImage is istiod's image: one static binary.
+func pilotImage(istio build.Istio) image.Spec {
 	const target = "/usr/local/bin/pilot-discovery"
 	return image.Spec{
 		Files:      []image.File{{Source: istio.Istiod, Target: target, Mode: 0o755}},
@@ -20,8 +20,8 @@ func PilotImage(istio build.Istio) image.Spec {
 	}
 }
 
-// ProxyImage is the image of sidecars and gateways, laid out as Istio's own Dockerfile.proxyv2 has it.
-func ProxyImage(istio build.Istio) image.Spec {
+// proxyImage is the image of sidecars and gateways, laid out as Istio's own Dockerfile.proxyv2 has it.
+func proxyImage(istio build.Istio) image.Spec {
 	const agent = "/usr/local/bin/pilot-agent"
 	bootstrap := filepath.Join(istio.Module, "tools", "packaging", "common", "envoy_bootstrap.json")
 	return image.Spec{

@@ -1,4 +1,4 @@
-package cli
+package lab
 
 import (
 	"context"
@@ -21,6 +21,7 @@ import (
 	"github.com/hawser-io/hawser/lab/internal/machine"
 	"github.com/hawser-io/hawser/lab/internal/network"
 	"github.com/hawser-io/hawser/lab/internal/sandbox"
+	"github.com/hawser-io/hawser/lab/internal/setup"
 )
 
 // Load balancer addresses, above those of machines.
@@ -32,7 +33,7 @@ var (
 // lab is the running lab, inside the sandbox.
 type lab struct {
 	layout     sandbox.Layout
-	setup      setup
+	setup      setup.Setup
 	log        *slog.Logger
 	cache      *build.Cache
 	progress   *sandbox.Progress
@@ -50,20 +51,20 @@ type lab struct {
 // supervise is the sandbox's second process: it reads the setup, brings everything up, and serves the API until it is told
 // to end.
 func supervise(ctx context.Context, layout sandbox.Layout, stdin io.Reader) error {
-	var setup setup
-	if err := json.NewDecoder(stdin).Decode(&setup); err != nil {
+	var prepared setup.Setup
+	if err := json.NewDecoder(stdin).Decode(&prepared); err != nil {
 		return fmt.Errorf("no setup from `hawser-lab up`, which must have died: %w", err)
 	}
-	l, err := newLab(layout, setup)
+	l, err := newLab(layout, prepared)
 	if err != nil {
 		return err
 	}
 	return l.run(ctx)
 }
 
-func newLab(layout sandbox.Layout, setup setup) (*lab, error) {
+func newLab(layout sandbox.Layout, prepared setup.Setup) (*lab, error) {
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	cache, err := build.OpenCache(setup.Cache)
+	cache, err := build.OpenCache(prepared.Cache)
 	if err != nil {
 		return nil, err
 	}
@@ -78,8 +79,8 @@ func newLab(layout sandbox.Layout, setup setup) (*lab, error) {
 		return nil, err
 	}
 	l := &lab{
-		layout: layout, setup: setup, log: log, cache: cache, registry: registry, network: cables,
-		machines:   newMachines(layout, setup, cables, log),
+		layout: layout, setup: prepared, log: log, cache: cache, registry: registry, network: cables,
+		machines:   newMachines(layout, prepared, cables, log),
 		progress:   sandbox.NewProgress(),
 		supervisor: sandbox.NewSupervisor(layout, log),
 		server:     sandbox.NewServer(layout),
@@ -91,14 +92,11 @@ func newLab(layout sandbox.Layout, setup setup) (*lab, error) {
 	return l, nil
 }
 
-func newMachines(layout sandbox.Layout, setup setup, cables *network.Network, log *slog.Logger) *machine.Manager {
+func newMachines(layout sandbox.Layout, prepared setup.Setup, cables *network.Network, log *slog.Logger) *machine.Manager {
 	config := machine.DefaultConfig()
-	config.Dir, config.Rootfs, config.Log = machineDir(layout), setup.MachineRoot, log
+	config.Dir, config.Rootfs, config.Log = setup.MachineDir(layout), prepared.MachineRoot, log
 	return machine.NewManager(config, cables)
 }
-
-// machineDir is where machines are, inside the sandbox as on the host.
-func machineDir(layout sandbox.Layout) string { return filepath.Join(layout.StateDir, "machines") }
 
 // run starts the parts in their order and keeps the long-lived ones until the context ends.
 func (l *lab) run(ctx context.Context) error {
@@ -111,7 +109,7 @@ func (l *lab) run(ctx context.Context) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return l.server.Run(ctx) })
-	group.Go(func() error { return l.registry.Run(ctx, registryAddress(l.layout)) })
+	group.Go(func() error { return l.registry.Run(ctx, setup.RegistryAddress(l.layout)) })
 	group.Go(func() error { return l.resolver.Run(ctx) })
 	group.Go(func() error { return l.machines.Run(ctx) })
 	group.Go(func() error {
@@ -131,15 +129,15 @@ func (l *lab) run(ctx context.Context) error {
 func (l *lab) without(part string) bool { return slices.Contains(l.setup.Without, part) }
 
 func (l *lab) clusterConfig() cluster.Config {
-	registry := registryAddress(l.layout)
-	images := l.setup.images()
+	registry := setup.RegistryAddress(l.layout)
+	images := l.setup.Images()
 	return cluster.Config{
 		StateDir:     l.layout.StateDir,
 		NodeAddress:  l.layout.NodeAddress.Addr(),
 		Kube:         l.setup.Artifacts.Kube,
 		Registry:     registry,
-		PauseImage:   images[0].reference(registry),
-		CoreDNSImage: images[1].reference(registry),
+		PauseImage:   images[0].Reference(registry),
+		CoreDNSImage: images[1].Reference(registry),
 		UpstreamDNS:  l.network.Router().Addr(),
 	}
 }
