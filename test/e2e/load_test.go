@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -102,7 +103,7 @@ func ownGenerator(ts *testscript.TestScript, target string) func() counted {
 	if target == "" {
 		return nil
 	}
-	command := program(ts, "kubectl", []string{"exec", "-i", "-n", "shop", "deploy/loadgen", "-c", "loadgen", "--",
+	command := program(context.Background(), ts, "kubectl", []string{"exec", "-i", "-n", "shop", "deploy/loadgen", "-c", "loadgen", "--",
 		"/hawser-demo-app", "load", "--target=" + target, "--rate=20", "--listen=localhost:0", "--while-input"})
 	in, err := command.StdinPipe()
 	ts.Check(err)

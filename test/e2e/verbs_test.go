@@ -3,12 +3,12 @@
 package e2e
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"strings"
 	"time"
@@ -64,9 +64,9 @@ func inPod(ts *testscript.TestScript, deployment, container string, command ...s
 
 func verbs() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
 	all := map[string]func(*testscript.TestScript, bool, []string){
-		"until":       func(ts *testscript.TestScript, neg bool, args []string) { repeat(ts, neg, args, untilMatch) },
-		"untilnot":    func(ts *testscript.TestScript, neg bool, args []string) { repeat(ts, neg, args, untilNoMatch) },
-		"always":      func(ts *testscript.TestScript, neg bool, args []string) { repeat(ts, neg, args, alwaysMatch) },
+		"until":       until,
+		"untilnot":    untilNot,
+		"always":      always,
 		"load":        load,
 		"silence":     silence,
 		"snapshot":    snapshot,
@@ -91,90 +91,20 @@ func verbs() map[string]func(ts *testscript.TestScript, neg bool, args []string)
 	return all
 }
 
-// outcome says after each run of a repeated verb whether the repetition is decided.
-type outcome func(matched, expired bool) (done bool, failure string)
-
-func untilMatch(matched, expired bool) (bool, string) {
-	if !matched && expired {
-		return true, "did not happen"
-	}
-	return matched, ""
-}
-
-func untilNoMatch(matched, expired bool) (bool, string) {
-	if matched && expired {
-		return true, "did not end"
-	}
-	return !matched, ""
-}
-
-func alwaysMatch(matched, expired bool) (bool, string) {
-	if !matched {
-		return true, "ended"
-	}
-	return expired, ""
-}
-
-// repeat runs `DURATION PATTERN VERB…` until decide is done.
-func repeat(ts *testscript.TestScript, neg bool, args []string, decide outcome) {
-	if neg || len(args) < 3 {
-		ts.Fatalf("usage: until|untilnot|always DURATION PATTERN VERB…")
-	}
-	duration, err := time.ParseDuration(args[0])
-	ts.Check(err)
-	pattern, err := regexp.Compile("(?m)" + args[1])
-	ts.Check(err)
-	c, ok := commands()[args[2]]
-	if !ok {
-		ts.Fatalf("%s is not a verb that can be repeated", args[2])
-	}
-	name, argv := c(ts, args[3:])
-	start, runs := time.Now(), 0
-	seen, failure := watch(duration, pace(duration), decide, func() (string, bool) {
-		runs++
-		out, err := quietly(ts, name, argv)
-		return fmt.Sprintf("%v\n%s", err, out), err == nil && pattern.MatchString(out)
-	})
-	if failure != "" {
-		ts.Fatalf("%s: %s within %s (%d runs); last: %s", strings.Join(args[1:], " "), failure, duration, runs, seen)
-	}
-	ts.Logf("%s after %s", strings.Join(args[2:], " "), time.Since(start).Round(time.Millisecond))
-}
-
-// pace is how often something is looked at that may take so long: often enough to tell, and no more, since each look is a program that runs, and
-// scenarios that run side by side share two processors.
-func pace(limit time.Duration) time.Duration {
-	return min(max(limit/30, 100*time.Millisecond), 500*time.Millisecond)
-}
-
-// watch looks every so often until decide is done, and returns what was seen last and the failure, empty if there is none.
-func watch(limit, every time.Duration, decide outcome, look func() (seen string, matched bool)) (seen, failure string) {
-	start := time.Now()
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		seen, matched := look()
-		if done, failure := decide(matched, time.Since(start) > limit); done {
-			return seen, failure
-		}
-		<-tick.C
-	}
-}
-
 // quietly runs a command without a word in the log, which would be long after a hundred runs.
 func quietly(ts *testscript.TestScript, name string, argv []string) (string, error) {
-	out, err := program(ts, name, argv).Output()
+	out, err := program(context.Background(), ts, name, argv).Output()
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		err = fmt.Errorf("%w: %s", err, exit.Stderr)
 	}
 	return string(out), err
 }
 
-// program is a command with a scenario's environment.
-func program(ts *testscript.TestScript, name string, argv []string) *exec.Cmd {
+// program is a command with a scenario's environment, killed with the context.
+func program(ctx context.Context, ts *testscript.TestScript, name string, argv []string) *exec.Cmd {
 	path, err := findIn(ts.Getenv("PATH"), name)
 	ts.Check(err)
-	command := exec.Command(path, argv...)
+	command := exec.CommandContext(ctx, path, argv...)
 	command.Dir = ts.Getenv("WORK")
 	for _, variable := range []string{"PATH", "HOME", "KUBECONFIG"} {
 		command.Env = append(command.Env, variable+"="+ts.Getenv(variable))
