@@ -1,20 +1,18 @@
 package machine
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hawser-io/hawser/lab/internal/cgroup"
 )
 
 // cgroups is one machine's cgroup in every hierarchy of the host: one of version 2, or several of version 1. A machine
@@ -23,15 +21,15 @@ import (
 type cgroups []string
 
 func makeCgroups(path string) (cgroups, error) {
-	mounts, err := hierarchies()
+	mounts, err := cgroup.Hierarchies()
 	if err != nil {
 		return nil, err
 	}
 	var groups cgroups
 	for _, mount := range mounts {
 		group := filepath.Join(mount, path)
-		if err := makeCgroup(mount, path); err != nil {
-			return nil, errors.Join(fmt.Errorf("make cgroup %s: %w", group, err), groups.remove())
+		if err := cgroup.Make(mount, path); err != nil {
+			return nil, errors.Join(err, groups.remove())
 		}
 		groups = append(groups, group)
 	}
@@ -42,31 +40,9 @@ func makeCgroups(path string) (cgroups, error) {
 	return groups, groups.kill()
 }
 
-// hierarchies are the mount points of the host's.
-func hierarchies() ([]string, error) {
-	mountinfo, err := os.ReadFile("/proc/self/mountinfo")
-	return cgroupMounts(string(mountinfo)), err
-}
-
-// cgroupMounts finds the mount points of all hierarchies, as described in proc_pid_mountinfo(5).
-func cgroupMounts(mountinfo string) []string {
-	var mounts []string
-	for line := range strings.Lines(mountinfo) {
-		fields, rest, found := strings.Cut(line, " - ")
-		kind, _, _ := strings.Cut(rest, " ")
-		if !found || kind != "cgroup" && kind != "cgroup2" {
-			continue
-		}
-		if mount := strings.Fields(fields)[4]; !slices.Contains(mounts, mount) {
-			mounts = append(mounts, mount)
-		}
-	}
-	return mounts
-}
-
 // removeEmptyCgroups removes the parent of all machines' cgroups where no machine is left.
 func removeEmptyCgroups(path string) {
-	mounts, err := hierarchies()
+	mounts, err := cgroup.Hierarchies()
 	if err != nil {
 		return
 	}
@@ -74,34 +50,6 @@ func removeEmptyCgroups(path string) {
 		// The kernel refuses while there are children: then they are not ours alone.
 		_ = os.Remove(filepath.Join(mount, path))
 	}
-}
-
-// makeCgroup makes each level of path. A new cgroup of the cpuset hierarchy (version 1) admits no process until it has
-// been given CPUs and memory nodes; it gets its parent's.
-func makeCgroup(mount, path string) error {
-	parent := mount
-	for _, name := range strings.Split(path, "/") {
-		group := filepath.Join(parent, name)
-		if err := os.Mkdir(group, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
-			return err
-		}
-		for _, setting := range []string{"cpuset.cpus", "cpuset.mems"} {
-			current, err := os.ReadFile(filepath.Join(group, setting))
-			if errors.Is(err, os.ErrNotExist) || len(bytes.TrimSpace(current)) != 0 {
-				continue
-			}
-			// Version 2 has an empty value of its own accord, and for the root no file at all.
-			inherited, err := os.ReadFile(filepath.Join(parent, setting))
-			if err != nil || len(bytes.TrimSpace(inherited)) == 0 {
-				continue
-			}
-			if err := os.WriteFile(filepath.Join(group, setting), inherited, 0o644); err != nil {
-				return err
-			}
-		}
-		parent = group
-	}
-	return nil
 }
 
 // join is argv preceded by a shell that enters the cgroups and becomes the command: what the command forks is inside
@@ -135,22 +83,7 @@ func (c cgroups) kill() error {
 func (c cgroups) processes() []int {
 	var pids []int
 	for _, group := range c {
-		// A folder or a process that vanishes on the way is what we want.
-		_ = filepath.WalkDir(group, func(path string, entry fs.DirEntry, err error) error {
-			if err != nil || !entry.IsDir() {
-				return nil
-			}
-			list, err := os.ReadFile(filepath.Join(path, "cgroup.procs"))
-			if err != nil {
-				return nil
-			}
-			for _, field := range strings.Fields(string(list)) {
-				if pid, err := strconv.Atoi(field); err == nil && pid > 0 {
-					pids = append(pids, pid)
-				}
-			}
-			return nil
-		})
+		pids = append(pids, cgroup.Processes(group)...)
 	}
 	slices.Sort(pids)
 	return slices.Compact(pids)
@@ -187,13 +120,7 @@ func killAndWait(ctx context.Context, pid int) error {
 func (c cgroups) remove() error {
 	errs := []error{c.kill()}
 	for _, group := range c {
-		var folders []string
-		_ = filepath.WalkDir(group, func(path string, entry fs.DirEntry, err error) error {
-			if err == nil && entry.IsDir() {
-				folders = append(folders, path)
-			}
-			return nil
-		})
+		folders := cgroup.Tree(group)
 		slices.Reverse(folders)
 		for _, folder := range folders {
 			if err := os.Remove(folder); err != nil && !errors.Is(err, os.ErrNotExist) {

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/hawser-io/hawser/lab/internal/cgroup"
 )
 
 // Memory is what a running machine uses of the host's.
@@ -103,7 +105,7 @@ func (m *Manager) memoryGroup(name string) (group string, files memoryFiles, err
 	if _, err := m.Spec(name); err != nil {
 		return "", memoryFiles{}, err
 	}
-	mounts, err := hierarchies()
+	mounts, err := cgroup.Hierarchies()
 	if err != nil {
 		return "", memoryFiles{}, err
 	}

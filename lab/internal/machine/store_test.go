@@ -119,16 +119,3 @@ func TestParseNote(t *testing.T) {
 		}
 	}
 }
-
-func TestCgroupMounts(t *testing.T) {
-	const mountinfo = `21 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
-31 30 0:26 / /sys/fs/cgroup/cpu,cpuacct rw,nosuid shared:9 - cgroup cgroup rw,cpu,cpuacct
-32 30 0:27 / /sys/fs/cgroup/systemd rw,nosuid - cgroup cgroup rw,name=systemd
-33 30 0:28 / /sys/fs/cgroup/unified rw,nosuid - cgroup2 cgroup2 rw
-34 30 0:28 / /sys/fs/cgroup/unified rw,nosuid - cgroup2 cgroup2 rw
-`
-	want := []string{"/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified"}
-	if got := cgroupMounts(mountinfo); !slices.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
-	}
-}

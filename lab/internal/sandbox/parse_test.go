@@ -13,13 +13,6 @@ const mountinfo = `21 26 0:20 / /proc rw,relatime - proc proc rw
 41 25 0:31 / /run/hawser-labs rw - tmpfs tmpfs rw
 `
 
-func TestCgroupMounts(t *testing.T) {
-	want := []string{"/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup/unified"}
-	if got := cgroupMounts(mountinfo); !slices.Equal(got, want) {
-		t.Errorf("cgroup mounts are %v", got)
-	}
-}
-
 func TestMountsBelow(t *testing.T) {
 	if got := mountsBelow(mountinfo, "/run/hawser-lab", "/proc"); !slices.Equal(got, []string{"/proc", "/run/hawser-lab/netns"}) {
 		t.Errorf("mounts are %v", got)
