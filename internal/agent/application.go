@@ -22,17 +22,12 @@ func applicationOf(verdict probe.Verdict) report.Application {
 // watchApplication runs the probe of the newest state and tells what is known of the application. It begins anew when the state has another
 // probe, with what it knew: a group that is given one does not take its machines out of rotation until it has failed as often as it has to.
 func watchApplication(ctx context.Context, mailbox *mailbox, changed <-chan struct{}, tell func(report.Application)) error {
-	known := neverProbed()
+	known := probe.Unknown()
 	for {
 		state := mailbox.want()
 		probing, cancel := context.WithCancel(ctx)
 		done := make(chan error, 1)
-		go func() {
-			done <- probeApplication(probing, state.GetHealth(), known, func(now report.Application) {
-				known = now
-				tell(now)
-			})
-		}()
+		go func() { done <- probeApplication(probing, state.GetHealth(), &known, tell) }()
 		for proto.Equal(state.GetHealth(), mailbox.want().GetHealth()) && ctx.Err() == nil {
 			select {
 			case <-ctx.Done():
@@ -44,23 +39,27 @@ func watchApplication(ctx context.Context, mailbox *mailbox, changed <-chan stru
 			return err
 		}
 		if state == nil {
-			known = neverProbed()
+			known = probe.Unknown()
 		}
 	}
 }
 
-// probeApplication tells what is known before the first outcome as well. Without a probe, the application is as good as ready.
-func probeApplication(ctx context.Context, health *hawserv1.Health, known report.Application, tell func(report.Application)) error {
+// probeApplication tells what is known before the first outcome as well, and keeps known up to date. Without a probe, the application is as good as ready.
+func probeApplication(ctx context.Context, health *hawserv1.Health, known *probe.Verdict, tell func(report.Application)) error {
 	checker := probe.New(health)
 	if checker == nil {
+		*known = probe.Verdict{Ready: true}
 		tell(report.Application{})
 		return nil
 	}
-	begin := probe.Verdict{Ready: known.Ready || !known.Probed, Reason: known.Message}
-	tell(applicationOf(begin))
+	learn := func(verdict probe.Verdict) {
+		*known = verdict
+		tell(applicationOf(verdict))
+	}
+	learn(*known)
 	schedule := probe.ScheduleOf(health)
 	schedule.InitialDelay = delayLeft(schedule.InitialDelay, uptime())
-	return probe.Run(ctx, checker, schedule, begin, func(verdict probe.Verdict) { tell(applicationOf(verdict)) })
+	return probe.Run(ctx, checker, schedule, *known, learn)
 }
 
 // tellApplication puts what is known of the application on the board, and says that it was looked at once anything is.
