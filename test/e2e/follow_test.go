@@ -24,11 +24,18 @@ func following(name string, argv []string) (followed []string, separator string,
 	}
 	followed, separator = append(followed, argv...), "\n"
 	for i, arg := range argv {
-		switch {
-		case strings.Contains(arg, ".items"), arg == "json", arg == "yaml":
-			return nil, "", false
-		case strings.HasPrefix(strings.TrimPrefix(arg, "-o="), "jsonpath="):
+		if i == 0 || argv[i-1] != "-o" {
+			continue
+		}
+		switch format, _, _ := strings.Cut(arg, "="); format {
+		case "jsonpath":
 			followed[i], separator = arg+endOfRecord, endOfRecord
+			if strings.Contains(arg, ".items") {
+				return nil, "", false
+			}
+		case "name", "wide", "custom-columns":
+		default:
+			return nil, "", false
 		}
 	}
 	return append(followed, "--watch"), separator, true
@@ -61,7 +68,14 @@ func records(ctx context.Context, ts *testscript.TestScript, name string, argv [
 	command := program(ctx, ts, name, argv)
 	out, err := command.StdoutPipe()
 	ts.Check(err)
-	ts.Check(command.Start())
+	if err := command.Start(); err != nil {
+		tooLate := ctx.Err() != nil
+		cancel()
+		if !tooLate {
+			ts.Fatalf("%s: %v", name, err)
+		}
+		return func(func(string) bool) {}
+	}
 	return func(yield func(string) bool) {
 		// It ends by the signal, or has ended by itself: neither says anything about what it printed.
 		defer func() { cancel(); _ = command.Wait() }()
