@@ -46,7 +46,9 @@ type applier struct {
 	board   *report.Board
 	store   *store.Store
 	drift   Drift
-	log     *slog.Logger
+	// looked is called when the board knows what the host is, or nothing is to be learnt of it before the manager has been asked.
+	looked func()
+	log    *slog.Logger
 	// kept is the generation that is on the disk, begun the last one that was begun to be applied.
 	kept, begun string
 	// watched: events tell of changes to the host as it was found last.
@@ -90,6 +92,7 @@ func (a *applier) complete(ctx context.Context) {
 		return
 	}
 	a.log.Info("applying a state was cut off, it is asked for", "begun", a.begun, "kept", a.kept)
+	a.looked()
 	limit := time.After(cutPatience)
 	for a.mailbox.want().GetGeneration() == a.kept {
 		select {
@@ -156,6 +159,7 @@ func (a *applier) found(outcome Outcome) {
 	}
 	byIPTables := outcome.Interception.Active && outcome.Interception.Backend == string(plan.IPTables)
 	a.watched = a.drift.Follow(outcome.Watched) && !byIPTables
+	a.looked()
 }
 
 // keep stores an applied state for the next boot.
@@ -185,13 +189,13 @@ var _ Teller = (*teller)(nil)
 // Found takes over what the host is. The proxy's readiness is watched apart: it is taken from here only if another proxy runs now, or
 // if it got ready since the watch looked.
 func (t *teller) Found(outcome Outcome) {
-	t.found(outcome)
 	t.board.Update(func(f *report.Facts) {
 		if f.Proxy.Slot == outcome.Proxy.Slot {
 			outcome.Proxy.Ready, outcome.Proxy.Message = f.Proxy.Ready || outcome.Proxy.Ready, f.Proxy.Message
 		}
 		f.Proxy, f.Interception, f.DNS = outcome.Proxy, outcome.Interception, outcome.DNS
 	})
+	t.found(outcome)
 }
 
 // Repaired keeps a thing that was put right.

@@ -39,7 +39,7 @@ func TestAProxyThatWentToAFormerGatewayIsWatchedForAWhile(t *testing.T) {
 		machine, began := &lookedAt{}, time.Now()
 		a := &applier{
 			machine: machine, mailbox: newMailbox(&hawserv1.DesiredState{Generation: "g1"}, nil), board: report.NewBoard(time.Now),
-			store: store.New(t.TempDir()), drift: calm{}, log: slog.New(slog.DiscardHandler), kept: "g1", begun: "g1",
+			store: store.New(t.TempDir()), drift: calm{}, looked: func() {}, log: slog.New(slog.DiscardHandler), kept: "g1", begun: "g1",
 		}
 		ended := make(chan error, 1)
 		go func() { ended <- a.run(ctx) }()
@@ -84,7 +84,7 @@ func TestAChangeThatWasCutOffIsWaitedFor(t *testing.T) {
 				machine, began := &lookedAt{}, time.Now()
 				a := &applier{
 					machine: machine, mailbox: newMailbox(&hawserv1.DesiredState{Generation: "g1"}, nil), board: report.NewBoard(time.Now),
-					store: store.New(t.TempDir()), drift: calm{}, log: slog.New(slog.DiscardHandler), kept: "g1", begun: c.begun,
+					store: store.New(t.TempDir()), drift: calm{}, looked: func() {}, log: slog.New(slog.DiscardHandler), kept: "g1", begun: c.begun,
 				}
 				ended := make(chan error, 1)
 				go func() { ended <- a.run(ctx) }()

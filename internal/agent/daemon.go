@@ -34,9 +34,9 @@ type daemon struct {
 
 	// probeChanged wakes the application's watcher when a state came, gatewaysChanged that of gateways.
 	probeChanged, gatewaysChanged chan struct{}
-	// firstLook is closed when proxy and application were looked at, each once.
-	proxyLooked, applicationLooked chan struct{}
-	lookedProxy, lookedApplication func()
+	// These are closed when the host, proxy and application were looked at for the first time.
+	hostLooked, proxyLooked, applicationLooked chan struct{}
+	lookedHost, lookedProxy, lookedApplication func()
 	// passing: what drains the machine ends when the proxy is ready again.
 	passing atomic.Bool
 	// removed receives the manager's reason when it has removed the machine.
@@ -68,8 +68,10 @@ func open(options Options) (*daemon, error) {
 	}
 	d := &daemon{
 		options: options, enrollment: identity.Enrollment, started: time.Now(), board: report.NewBoard(options.Now),
-		probeChanged: make(chan struct{}, 1), gatewaysChanged: make(chan struct{}, 1), proxyLooked: make(chan struct{}), applicationLooked: make(chan struct{}), removed: make(chan string, 1),
+		probeChanged: make(chan struct{}, 1), gatewaysChanged: make(chan struct{}, 1),
+		hostLooked: make(chan struct{}), proxyLooked: make(chan struct{}), applicationLooked: make(chan struct{}), removed: make(chan string, 1),
 	}
+	d.lookedHost = sync.OnceFunc(func() { close(d.hostLooked) })
 	d.lookedProxy = sync.OnceFunc(func() { close(d.proxyLooked) })
 	d.lookedApplication = sync.OnceFunc(func() { close(d.applicationLooked) })
 	d.dialer = dial.New(d.enrollment.Manager, d.gateways)

@@ -13,8 +13,11 @@ import (
 )
 
 const (
-	// unreadyPeriod is how often a proxy that is not ready is asked whether it is, and how long it may take to answer.
+	// unreadyPeriod is how often a proxy that is not ready is asked whether it is.
 	unreadyPeriod = time.Second
+	// answerTime is how long it may take to answer, as a sidecar may (istio.io/istio, manifests/charts/istio-control/istio-discovery/files:
+	// injection-template.yaml, readinessProbe): a busy host is no reason to take it out of rotation.
+	answerTime = 3 * time.Second
 	// readyPeriod bounds how long callers keep sending to a proxy that answers that it is not ready any more. One that died is noticed
 	// at once by the end of the connection.
 	readyPeriod = 2 * time.Second
@@ -23,9 +26,11 @@ const (
 // proxyWatch asks the running proxy's slot once in a while whether it is ready, and puts the answer on the board.
 type proxyWatch struct {
 	board *report.Board
+	// host is closed when the board knows what runs on the host.
+	host <-chan struct{}
 	// readiness is where to ask.
 	readiness func(slot string) string
-	// looked is called after each answer, lost when the answer becomes no, as the proxy may have been stopped, which no event tells, and back when
+	// looked is called after each look, lost when the answer becomes no, as the proxy may have been stopped, which no event tells, and back when
 	// it becomes yes.
 	looked, lost, back func()
 
@@ -36,6 +41,10 @@ type proxyWatch struct {
 func (w *proxyWatch) run(ctx context.Context) error {
 	// It is of no use any more, and neither is why it cannot be closed.
 	defer func() { _ = w.kept.Close() }()
+	select {
+	case <-w.host:
+	case <-ctx.Done():
+	}
 	for ctx.Err() == nil {
 		began, period := time.Now(), unreadyPeriod
 		w.look(ctx)
@@ -64,9 +73,9 @@ func (w *proxyWatch) look(ctx context.Context) {
 			return
 		}
 		proxyIs(w.board, slot, err)
-		w.looked()
 		w.ready = err == nil
 	}
+	w.looked()
 	switch {
 	case (was || told.Ready) && !w.ready:
 		// Whoever waited for it may have called it ready before this looked for the first time.
@@ -93,7 +102,7 @@ func proxyIs(board *report.Board, slot string, err error) {
 
 // askReady returns nil if url answers 200 in time, else the proxy's own words.
 func askReady(ctx context.Context, kept *roundtrip.Kept, url string) error {
-	ctx, cancel := context.WithTimeout(ctx, unreadyPeriod)
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {

@@ -20,8 +20,8 @@ import (
 )
 
 // firstLook is how long the stream waits for the first verdicts on proxy and application, so that a machine which served before its
-// agent was restarted is not called unhealthy for a moment.
-const firstLook = 1500 * time.Millisecond
+// agent was restarted is not called unhealthy for a moment. Without a stream it is in rotation for 10 s.
+const firstLook = 5 * time.Second
 
 // Run keeps the machine in the mesh until ctx ends, or until the manager has removed the machine and the host is put back.
 func Run(ctx context.Context, options Options) error {
@@ -64,11 +64,11 @@ func Run(ctx context.Context, options Options) error {
 // none waits for another one, and each ends with ctx.
 func (d *daemon) start(ctx context.Context, group *errgroup.Group, listener *net.UnixListener) {
 	o := d.options
-	applier := &applier{machine: d.machine, mailbox: d.mailbox, board: d.board, store: o.Store, drift: o.Drift, log: o.Log}
+	applier := &applier{machine: d.machine, mailbox: d.mailbox, board: d.board, store: o.Store, drift: o.Drift, looked: d.lookedHost, log: o.Log}
 	if state := d.mailbox.want(); state != nil {
 		applier.kept, applier.begun = state.GetGeneration(), o.Store.Begun()
 	}
-	proxy := &proxyWatch{board: d.board, readiness: o.Readiness, looked: d.lookedProxy, lost: d.mailbox.wake, back: d.back}
+	proxy := &proxyWatch{board: d.board, host: d.hostLooked, readiness: o.Readiness, looked: d.lookedProxy, lost: d.mailbox.wake, back: d.back}
 	for name, part := range map[string]func() error{
 		"apply":       func() error { return applier.run(ctx) },
 		"drift":       func() error { return o.Drift.Run(ctx) },
