@@ -14,6 +14,9 @@ import (
 // GatewayName is what machines call the gateway.
 const GatewayName = "gateway.lab.internal"
 
+// DefaultRevision is what the command line and Hawser call the control plane that Istio's chart has no name for.
+const DefaultRevision = "default"
+
 // BringUpDeadline bounds how long a lab takes to come up; on a slow disk the images alone take a while.
 const BringUpDeadline = 8 * time.Minute
 
@@ -28,4 +31,14 @@ type Report struct {
 	Gateway    []netip.Addr              `json:"gateway,omitempty"`
 	// Leftovers are what a lab that does not run has on the host.
 	Leftovers []string `json:"leftovers,omitempty"`
+}
+
+// IstioRevision is a control plane that is installed.
+type IstioRevision struct {
+	// Name as Istio's label istio.io/rev has it.
+	Name string `json:"name"`
+	// Version of istiod and of the proxies that it injects.
+	Version string `json:"version"`
+	// Tags that stand for it.
+	Tags []string `json:"tags,omitempty"`
 }

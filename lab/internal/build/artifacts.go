@@ -33,11 +33,9 @@ type Istio struct {
 func ProxyPackages() []string { return []string{"ca-certificates", "iptables", "nftables"} }
 
 // All builds what is missing. Progress is called before each step that may take long, from several goroutines.
-func (c *Cache) All(ctx context.Context, source Source, version IstioVersion, progress func(step string)) (Artifacts, error) {
-	var out Artifacts
-	group, ctx := errgroup.WithContext(ctx)
+func (c *Cache) All(ctx context.Context, source Source, version IstioVersion, progress func(step string)) (out Artifacts, err error) {
 	// The Go programs come one after another, as one `go build` uses all processors; what comes over the network runs beside.
-	group.Go(func() error {
+	out.Istio, err = c.istio(ctx, source, version, progress, func(ctx context.Context) error {
 		for _, step := range []struct {
 			program Program
 			path    *string
@@ -54,21 +52,40 @@ func (c *Cache) All(ctx context.Context, source Source, version IstioVersion, pr
 			}
 			*step.path = path
 		}
-		istio, err := c.istioPrograms(ctx, source, version, progress)
-		out.Istio.Version, out.Istio.Istiod, out.Istio.Agent, out.Istio.Module = version, istio.Istiod, istio.Agent, istio.Module
+		return nil
+	})
+	return out, err
+}
+
+// Istio builds what is missing of one version of Istio, for a lab that has the rest. Progress is called as All does.
+func (c *Cache) Istio(ctx context.Context, source Source, version IstioVersion, progress func(step string)) (Istio, error) {
+	return c.istio(ctx, source, version, progress, func(context.Context) error { return nil })
+}
+
+// istio builds a version's programs after other ones.
+func (c *Cache) istio(ctx context.Context, source Source, version IstioVersion, progress func(string), first func(context.Context) error) (out Istio, err error) {
+	var envoy, root string
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		if err := first(ctx); err != nil {
+			return err
+		}
+		out, err = c.istioPrograms(ctx, source, version, progress)
 		return err
 	})
 	group.Go(func() (err error) {
 		progress("fetch Envoy " + version.Envoy)
-		out.Istio.Envoy, err = c.Envoy(ctx, version)
+		envoy, err = c.Envoy(ctx, version)
 		return err
 	})
 	group.Go(func() (err error) {
 		progress("make the root file system of the proxy's image")
-		out.Istio.ProxyRoot, err = c.Debootstrap(ctx, "proxy", ProxyPackages())
+		root, err = c.Debootstrap(ctx, "proxy", ProxyPackages())
 		return err
 	})
-	return out, group.Wait()
+	err = group.Wait()
+	out.Version, out.Envoy, out.ProxyRoot = version, envoy, root
+	return out, err
 }
 
 func (c *Cache) istioPrograms(ctx context.Context, source Source, version IstioVersion, progress func(string)) (out Istio, err error) {

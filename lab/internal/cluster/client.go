@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -55,6 +56,30 @@ func NewClient(kubeconfig string) (*Client, error) {
 
 // Apply applies the documents of a YAML text, in their order, with server-side apply. Repeating it changes nothing.
 func (c *Client) Apply(ctx context.Context, text string) error {
+	return each(text, func(object *unstructured.Unstructured) error {
+		if err := c.applyOne(ctx, object); err != nil {
+			return fmt.Errorf("apply %s %s: %w", object.GetKind(), object.GetName(), err)
+		}
+		return nil
+	})
+}
+
+// Delete deletes the objects of a YAML text; those that are not there are as good as deleted.
+func (c *Client) Delete(ctx context.Context, text string) error {
+	return each(text, func(object *unstructured.Unstructured) error {
+		resource, err := c.resource(object)
+		if err == nil {
+			err = resource.Delete(ctx, object.GetName(), metav1.DeleteOptions{})
+		}
+		if err != nil && !apierrors.IsNotFound(err) {
+			return fmt.Errorf("delete %s %s: %w", object.GetKind(), object.GetName(), err)
+		}
+		return nil
+	})
+}
+
+// each does something with each document of a YAML text, until that fails.
+func each(text string, do func(*unstructured.Unstructured) error) error {
 	reader := yaml.NewYAMLOrJSONDecoder(bytes.NewBufferString(text), 4096)
 	for {
 		object := &unstructured.Unstructured{}
@@ -68,8 +93,8 @@ func (c *Client) Apply(ctx context.Context, text string) error {
 		if len(object.Object) == 0 {
 			continue
 		}
-		if err := c.applyOne(ctx, object); err != nil {
-			return fmt.Errorf("apply %s %s: %w", object.GetKind(), object.GetName(), err)
+		if err := do(object); err != nil {
+			return err
 		}
 	}
 }

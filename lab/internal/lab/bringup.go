@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hawser-io/hawser/lab/internal/api"
+	"github.com/hawser-io/hawser/lab/internal/build"
 	"github.com/hawser-io/hawser/lab/internal/cluster"
 	"github.com/hawser-io/hawser/lab/internal/image"
 	"github.com/hawser-io/hawser/lab/internal/mesh"
@@ -72,12 +73,13 @@ func (l *lab) newBalancer(ctx context.Context) func() error {
 	return func() error { return balancer.Run(ctx) }
 }
 
+// meshConfig has a version of Istio be the control plane without a revision.
+func (l *lab) meshConfig(istio build.Istio) mesh.Config {
+	return mesh.Config{Module: istio.Module, Hub: setup.RegistryAddress(l.layout) + "/istio", Tag: istio.Version.Tag}
+}
+
 func (l *lab) installMesh(ctx context.Context) error {
-	config := mesh.Config{
-		Module: l.setup.Artifacts.Istio.Module,
-		Hub:    setup.RegistryAddress(l.layout) + "/istio",
-		Tag:    l.setup.Artifacts.Istio.Version.Tag,
-	}
+	config := l.meshConfig(l.setup.Artifacts.Istio)
 	err := l.progress.Step(ctx, "install Istio", func(ctx context.Context) error { return mesh.Install(ctx, config, l.client) })
 	if err != nil {
 		return err
@@ -95,9 +97,11 @@ func (l *lab) installMesh(ctx context.Context) error {
 }
 
 // provideImages fills the registry from the build cache, and containerd from the registry.
-func (l *lab) provideImages(ctx context.Context) error {
+func (l *lab) provideImages(ctx context.Context) error { return l.provide(ctx, l.setup.Images()) }
+
+func (l *lab) provide(ctx context.Context, images []setup.Image) error {
 	group, ctx := errgroup.WithContext(ctx)
-	for _, wanted := range l.setup.Images() {
+	for _, wanted := range images {
 		group.Go(func() error {
 			cached, err := wanted.Cached(ctx, l.cache)
 			if err != nil {

@@ -16,7 +16,6 @@ func (l *lab) routes() {
 	l.server.Handle("POST /v1/gateway/add", l.addGateway)
 	l.server.Handle("POST /v1/gateway/silence/{address}", l.silenceGateway)
 	l.server.Handle("POST /v1/gateway/publish/{how}", l.publishGateway)
-	l.server.Handle("POST /v1/istio/root/{step}", l.changeRoot)
 	l.server.Handle("POST /v1/components/{name}/stop", func(r *http.Request) (any, error) {
 		return struct{}{}, l.supervisor.Hold(r.Context(), r.PathValue("name"))
 	})
@@ -24,6 +23,7 @@ func (l *lab) routes() {
 		return struct{}{}, l.supervisor.Release(r.Context(), r.PathValue("name"))
 	})
 	l.etcdRoutes()
+	l.istioRoutes()
 	l.machineRoutes()
 	l.memoryRoutes()
 }

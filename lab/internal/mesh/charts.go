@@ -32,9 +32,9 @@ func (c Config) install(ctx context.Context, client *cluster.Client, release rel
 	if err != nil {
 		return fmt.Errorf("read Istio's chart %s: %w", release.chart, err)
 	}
-	configuration := action.NewConfiguration(action.ConfigurationSetLogger(slog.NewTextHandler(io.Discard, nil)))
-	if err := configuration.Init(getter(client), Namespace, "secret"); err != nil {
-		return fmt.Errorf("prepare Helm: %w", err)
+	configuration, err := helmOf(client)
+	if err != nil {
+		return err
 	}
 	_, err = configuration.Releases.Last(release.name)
 	switch {
@@ -56,6 +56,15 @@ func (c Config) install(ctx context.Context, client *cluster.Client, release rel
 		return fmt.Errorf("install Istio's chart %s: %w", release.chart, err)
 	}
 	return nil
+}
+
+// helmOf is Helm with a cluster, without a word about what it does.
+func helmOf(client *cluster.Client) (*action.Configuration, error) {
+	configuration := action.NewConfiguration(action.ConfigurationSetLogger(slog.NewTextHandler(io.Discard, nil)))
+	if err := configuration.Init(getter(client), Namespace, "secret"); err != nil {
+		return nil, fmt.Errorf("prepare Helm: %w", err)
+	}
+	return configuration, nil
 }
 
 // getter gives Helm the cluster as its own command line would.

@@ -17,6 +17,18 @@ type Config struct {
 	// Hub and Tag name the images: HUB/pilot:TAG and HUB/proxyv2:TAG.
 	Hub string
 	Tag string
+	// Revision is the control plane's; the first one has none.
+	Revision string
+	// Tags are the revision tags that stand for it.
+	Tags []string
+}
+
+// Istiod is the name of a revision's Deployment, Service and Helm release (manifests/charts/istio-control/istio-discovery).
+func Istiod(revision string) string {
+	if revision == "" {
+		return "istiod"
+	}
+	return "istiod-" + revision
 }
 
 // values is what a chart is set with.
@@ -25,7 +37,14 @@ type values = map[string]any
 // istiodValues sets Istio up for a plain Envoy, which has no filters of Istio's own: telemetry, metadata exchange and the
 // ALPN filter would have every listener rejected.
 func (c Config) istiodValues() values {
+	// Helm checks values by a schema, and knows lists of this kind alone.
+	tags := []any{}
+	for _, tag := range c.Tags {
+		tags = append(tags, tag)
+	}
 	return values{
+		"revision":         c.Revision,
+		"revisionTags":     tags,
 		"autoscaleEnabled": false,
 		"telemetry":        values{"enabled": false},
 		"env": values{

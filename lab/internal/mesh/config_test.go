@@ -22,4 +22,6 @@ func TestValues(t *testing.T) {
 	config := Config{Hub: "192.0.2.2:5000/istio", Tag: "1.31.1"}
 	inYAML(t, "istiod.yaml", config.istiodValues())
 	inYAML(t, "gateway.yaml", config.gatewayValues())
+	config.Revision, config.Tags = "canary", []string{"next", "tried"}
+	inYAML(t, "canary.yaml", config.istiodValues())
 }

@@ -30,12 +30,17 @@ func Install(ctx context.Context, config Config, client *cluster.Client) error {
 	if err := NewRoots(client.Kubernetes).Ensure(ctx); err != nil {
 		return fmt.Errorf("make the mesh's root certificate: %w", err)
 	}
-	istiod := release{name: "istiod", chart: "istio-control/istio-discovery", values: config.istiodValues()}
+	return NewRevisions(client, config.Module).Install(ctx, config)
+}
+
+func installIstiod(ctx context.Context, config Config, client *cluster.Client) error {
+	name := Istiod(config.Revision)
+	istiod := release{name: name, chart: "istio-control/istio-discovery", values: config.istiodValues()}
 	if err := config.install(ctx, client, istiod); err != nil {
 		return err
 	}
-	if err := client.WaitAvailable(ctx, Namespace, "istiod"); err != nil {
-		return fmt.Errorf("istiod: %w", err)
+	if err := client.WaitAvailable(ctx, Namespace, name); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
 }

@@ -1,10 +1,12 @@
 package sandbox
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -98,7 +100,20 @@ func NewClient(layout Layout) *Client {
 // Call sends a request without body to path, which may have a query, and decodes the answer into result unless it is nil.
 // It returns ErrDown when nothing listens.
 func (c *Client) Call(ctx context.Context, method, path string, result any) error {
-	request, err := http.NewRequestWithContext(ctx, method, "http://lab"+path, nil)
+	return c.send(ctx, method, path, http.NoBody, result)
+}
+
+// Send is Call with a body, which is sent as JSON.
+func (c *Client) Send(ctx context.Context, method, path string, body, result any) error {
+	encoded, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	return c.send(ctx, method, path, bytes.NewReader(encoded), result)
+}
+
+func (c *Client) send(ctx context.Context, method, path string, body io.Reader, result any) error {
+	request, err := http.NewRequestWithContext(ctx, method, "http://lab"+path, body)
 	if err != nil {
 		return err
 	}

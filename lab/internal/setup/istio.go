@@ -10,6 +10,14 @@ import (
 // proxyUser is the user and group that Istio's images run as; interception tells the proxy's own traffic by it.
 const proxyUser = "1337:1337"
 
+// IstioImages are those of one version of Istio.
+func IstioImages(istio build.Istio) []Image {
+	return []Image{
+		{"istio/pilot", istio.Version.Tag, pilotImage(istio)},
+		{"istio/proxyv2", istio.Version.Tag, proxyImage(istio)},
+	}
+}
+
 // pilotImage is istiod's image: one static binary.
 func pilotImage(istio build.Istio) image.Spec {
 	const target = "/usr/local/bin/pilot-discovery"

@@ -41,14 +41,11 @@ type Image struct {
 
 // Images are those that the lab itself needs.
 func (s Setup) Images() []Image {
-	version := s.Artifacts.Istio.Version.Tag
-	return []Image{
+	return append([]Image{
 		{"lab/pause", "1", image.Binary(s.Artifacts.Pause, "pause", "65535:65535")},
 		{"lab/coredns", contentTag(s.Artifacts.CoreDNS), image.Binary(s.Artifacts.CoreDNS, "coredns", "0")},
 		s.DemoImage(),
-		{"istio/pilot", version, pilotImage(s.Artifacts.Istio)},
-		{"istio/proxyv2", version, proxyImage(s.Artifacts.Istio)},
-	}
+	}, IstioImages(s.Artifacts.Istio)...)
 }
 
 // DemoImage is the demonstration application's.
