@@ -144,7 +144,7 @@ func (r Revisions) config(revision string) (Config, error) {
 	}
 	release, ok := last.(*helm.Release)
 	if !ok {
-		return Config{}, fmt.Errorf("Helm's release %s is of another kind than this lab's", Istiod(revision))
+		return Config{}, fmt.Errorf("release %s of Helm is of another kind than those of this lab", Istiod(revision))
 	}
 	return r.configOf(release), nil
 }
