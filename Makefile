@@ -46,7 +46,7 @@ lab-unit: prerequisites-go ## Unit tests of the lab's own module
 
 .PHONY: lab-machines
 lab-machines: prerequisites-lab ## Tests of the lab's machines and networks on their own (root)
-	@cd lab && CGO_ENABLED=0 go test -tags lab -count=1 -p 1 ./...
+	@cd lab && CGO_ENABLED=0 go test -tags lab -count=1 -p 1 $$(grep -rl --include='*_test.go' '^//go:build lab$$' . | xargs -n1 dirname | sort -u)
 
 .PHONY: e2e
 e2e: prerequisites-lab build packages dist/faults/hawser-agent ## End-to-end scenarios in the lab (root)
