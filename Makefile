@@ -27,6 +27,9 @@ demo: prerequisites-lab build packages ## Bring up a real mesh with joined machi
 down: bin/hawser-lab ## Take the demo down again; nothing of it stays but caches (root)
 	@bin/hawser-lab down
 
+# The packages that have tests of a build tag, below some folders: others would be linked and run once more for nothing.
+packages-with = $$(grep -rl --include='*_test.go' '^//go:build $(1)$$' $(2) | xargs dirname | sort -u)
+
 ##@ Test it
 .PHONY: test
 test: generated lint unit lab-unit apiserver lab-machines e2e ## All tests, in a real mesh at the end (root)
@@ -38,7 +41,7 @@ unit: prerequisites-go ## Unit tests under the race detector: seconds, no root
 
 .PHONY: apiserver
 apiserver: bin/hawser-lab ## Tests against a real kube-apiserver and etcd
-	@eval "$$(bin/hawser-lab build kube --env)"; go test -race -tags apiserver $$(grep -rl --include='*_test.go' '^//go:build apiserver$$' internal test | xargs dirname | sort -u | sed 's,^,./,')
+	@eval "$$(bin/hawser-lab build kube --env)"; go test -race -tags apiserver $(call packages-with,apiserver,./internal ./test)
 
 .PHONY: lab-unit
 lab-unit: prerequisites-go ## Unit tests of the lab's own module
@@ -46,7 +49,7 @@ lab-unit: prerequisites-go ## Unit tests of the lab's own module
 
 .PHONY: lab-machines
 lab-machines: prerequisites-lab ## Tests of the lab's machines and networks on their own (root)
-	@cd lab && CGO_ENABLED=0 go test -tags lab -count=1 -p 1 $$(grep -rl --include='*_test.go' '^//go:build lab$$' . | xargs -n1 dirname | sort -u)
+	@cd lab && CGO_ENABLED=0 go test -tags lab -count=1 -p 1 $(call packages-with,lab,.)
 
 .PHONY: e2e
 e2e: prerequisites-lab build packages dist/faults/hawser-agent ## End-to-end scenarios in the lab (root)
