@@ -25,11 +25,7 @@ func (a *app) buildKubeCommand() *cobra.Command {
 		Args:        cobra.NoArgs,
 		Annotations: map[string]string{noRoot: ""},
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cache, err := build.OpenCache("")
-			if err != nil {
-				return err
-			}
-			source, err := build.FindSource()
+			cache, source, err := builder()
 			if err != nil {
 				return err
 			}
@@ -54,4 +50,14 @@ func (a *app) buildKubeCommand() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&env, "env", false, "print a shell export for controller-runtime's envtest")
 	return cmd
+}
+
+// builder is what builds parts of the lab: the user's cache, and the source that is built.
+func builder() (*build.Cache, build.Source, error) {
+	cache, err := build.OpenCache("")
+	if err != nil {
+		return nil, build.Source{}, err
+	}
+	source, err := build.FindSource()
+	return cache, source, err
 }

@@ -50,11 +50,7 @@ func (a *app) istioInstallCommand() *cobra.Command {
 			if i < 0 {
 				return fmt.Errorf("--version %s: this lab can build %s", tag, versions(known))
 			}
-			cache, err := build.OpenCache("")
-			if err != nil {
-				return err
-			}
-			source, err := build.FindSource()
+			cache, source, err := builder()
 			if err != nil {
 				return err
 			}

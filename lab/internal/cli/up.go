@@ -106,11 +106,7 @@ func (a *app) prepare(ctx context.Context, without []string, lines *lines) (setu
 	}
 	// Bridged packets pass the nftables of kube-proxy only with this module; where it is built in, modprobe has nothing to do.
 	_ = exec.CommandContext(ctx, "modprobe", "br_netfilter").Run()
-	cache, err := build.OpenCache("")
-	if err != nil {
-		return setup.Setup{}, err
-	}
-	source, err := build.FindSource()
+	cache, source, err := builder()
 	if err != nil {
 		return setup.Setup{}, err
 	}

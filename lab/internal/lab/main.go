@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -32,5 +33,5 @@ func process(ctx context.Context, layout sandbox.Layout, arguments []string) err
 			return supervise(ctx, layout, os.Stdin)
 		}
 	}
-	return fmt.Errorf("this program is run by `hawser-lab up`: use that")
+	return errors.New("this program is run by `hawser-lab up`: use that")
 }

@@ -73,14 +73,11 @@ func (r Revisions) Remove(ctx context.Context, revision string) error {
 
 // Tag has a tag stand for a revision, and for no other one.
 func (r Revisions) Tag(ctx context.Context, tag, revision string) error {
-	if _, err := r.config(revision); err != nil {
-		return err
-	}
-	if err := r.Untag(ctx, tag, revision); err != nil {
-		return err
-	}
 	config, err := r.config(revision)
-	if err != nil || slices.Contains(config.Tags, tag) {
+	if err != nil {
+		return err
+	}
+	if err := r.Untag(ctx, tag, revision); err != nil || slices.Contains(config.Tags, tag) {
 		return err
 	}
 	config.Tags = append(config.Tags, tag)
