@@ -41,12 +41,12 @@ type Drift interface {
 
 // applier makes the host as the mailbox wants it, one state after the other.
 type applier struct {
-	machine Machine
+	machine Convergent
 	mailbox *mailbox
 	board   *report.Board
 	store   *store.Store
 	drift   Drift
-	// looked is called when the board knows what the host is, or nothing is to be learnt of it before the manager has been asked.
+	// looked is called when the board knows what the host is, or as much as is to be learnt of it before the manager has been asked.
 	looked func()
 	log    *slog.Logger
 	// kept is the generation that is on the disk, begun the last one that was begun to be applied.
@@ -86,13 +86,17 @@ func (a *applier) run(ctx context.Context) error {
 }
 
 // complete waits for the state that a run before was cut off in applying, as the manager has it. To begin with the one that is kept would be to go back,
-// and its token may have been replaced already. If the manager does not answer, that one is all there is.
+// and its token may have been replaced already. If the manager does not answer, that one is all there is. The host is looked at meanwhile: its proxy may
+// serve, and is not to be called unready for that nobody knows of it yet.
 func (a *applier) complete(ctx context.Context) {
 	if a.kept == "" || a.begun == "" || a.begun == a.kept {
 		return
 	}
 	a.log.Info("applying a state was cut off, it is asked for", "begun", a.begun, "kept", a.kept)
-	a.looked()
+	if err := a.machine.Look(ctx, a.mailbox.want(), a.teller()); err != nil && ctx.Err() == nil {
+		a.log.Warn("could not look at the host", "error", err)
+		a.looked()
+	}
 	limit := time.After(cutPatience)
 	for a.mailbox.want().GetGeneration() == a.kept {
 		select {
@@ -119,7 +123,7 @@ func (a *applier) until(pause time.Duration) time.Duration {
 func (a *applier) apply(ctx context.Context, want *hawserv1.DesiredState) error {
 	generation := want.GetGeneration()
 	a.begin(generation)
-	err := a.machine.Converge(ctx, want, &teller{board: a.board, found: a.found, log: a.log})
+	err := a.machine.Converge(ctx, want, a.teller())
 	if err == nil {
 		err = a.keep(want)
 	}
@@ -139,6 +143,9 @@ func (a *applier) apply(ctx context.Context, want *hawserv1.DesiredState) error 
 	})
 	return err
 }
+
+// teller is for one Converge, or one Look.
+func (a *applier) teller() *teller { return &teller{board: a.board, found: a.found, log: a.log} }
 
 // begin notes what is about to be applied. A disk that is full is no reason not to try.
 func (a *applier) begin(generation string) {

@@ -75,6 +75,16 @@ func (c *Converging) Converge(ctx context.Context, want *hawserv1.DesiredState, 
 	return nil
 }
 
+// Look observes, and no more.
+func (c *Converging) Look(ctx context.Context, want *hawserv1.DesiredState, tell Teller) error {
+	have, err := c.host.Observe(ctx, want)
+	if err != nil {
+		return explained(err)
+	}
+	tell.Found(c.outcomeOf(want, have))
+	return nil
+}
+
 func contested(left []converge.Left) []report.Contested {
 	var list []report.Contested
 	for _, l := range left {

@@ -57,8 +57,18 @@ func (m *fakeMachine) Converge(_ context.Context, want *hawserv1.DesiredState, t
 	}
 	m.applied, m.token = want.GetGeneration(), want.GetToken()
 	m.news()
-	tell.Found(Outcome{Proxy: report.Proxy{Version: want.GetProxy().GetVersion(), Slot: "a"}, Interception: report.Interception{Wanted: true, Active: true, Backend: "nftables"}, Watched: []string{"/etc/watched"}})
+	tell.Found(m.outcome(want))
 	return nil
+}
+
+func (m *fakeMachine) Look(_ context.Context, want *hawserv1.DesiredState, tell Teller) error {
+	tell.Found(m.outcome(want))
+	return nil
+}
+
+// outcome is what it is once it became something.
+func (m *fakeMachine) outcome(want *hawserv1.DesiredState) Outcome {
+	return Outcome{Proxy: report.Proxy{Version: want.GetProxy().GetVersion(), Slot: "a"}, Interception: report.Interception{Wanted: true, Active: true, Backend: "nftables"}, Watched: []string{"/etc/watched"}}
 }
 
 func (m *fakeMachine) Restore(context.Context) error {

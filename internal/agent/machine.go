@@ -9,13 +9,20 @@ import (
 
 // Machine is the host as the daemon works on it.
 type Machine interface {
-	// Converge makes the host as want says. A host that is as wanted is not touched. An error with a method Reason() string
-	// names its condition's reason.
-	Converge(ctx context.Context, want *hawserv1.DesiredState, tell Teller) error
+	Convergent
 	// Restore puts the host back as it was before the machine joined. It needs no network; repeating it is fine.
 	Restore(ctx context.Context) error
 	// Token returns the Istio token that the host holds, nil if none.
 	Token() *hawserv1.IstioToken
+}
+
+// Convergent is a host that becomes what is desired.
+type Convergent interface {
+	// Converge makes the host as want says. A host that is as wanted is not touched. An error with a method Reason() string
+	// names its condition's reason.
+	Converge(ctx context.Context, want *hawserv1.DesiredState, tell Teller) error
+	// Look tells what the host is, and changes nothing; an error like that of Converge.
+	Look(ctx context.Context, want *hawserv1.DesiredState, tell Teller) error
 }
 
 // Teller hears what converging finds and does.

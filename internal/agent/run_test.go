@@ -136,6 +136,33 @@ func TestAHostThatCannotBeLookedAtKeepsItsHealth(t *testing.T) {
 	}
 }
 
+// An agent that was stopped while it applied a change knows less than any other when it starts: it looks at the host before it speaks of the proxy.
+func TestAnAgentThatWasCutOffDoesNotCallAProxyUnreadyThatItHasNotSeen(t *testing.T) {
+	w := newWorld(t)
+	w.manager.Desire(state("g1"))
+	stop := w.run()
+	at := w.manager.Await(t, 0, `applied="g1" failed="" slot="a" healthy=true`)
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	if err := w.store.Begin("g2"); err != nil {
+		t.Fatal(err)
+	}
+	w.manager.Desire(state("g2"))
+	stop = w.run()
+	w.manager.Await(t, at, `hello shop/vm-1 generation="g1"`)
+	for _, event := range strings.Split(w.manager.Events(), "\n")[at:] {
+		if strings.HasPrefix(event, "hello") && !strings.Contains(event, `slot="a" healthy=true`) {
+			t.Errorf("the first words after a restart: %s", event)
+		}
+	}
+	w.manager.Await(t, at, `applied="g2"`)
+	w.machine.await(t, "applied=g2 token=token-g2 restored=false")
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}
+
 type reasoned struct{ reason, text string }
 
 func (r reasoned) Error() string  { return r.text }

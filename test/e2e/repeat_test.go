@@ -37,10 +37,10 @@ func alwaysMatch(matched, expired bool) (bool, string) {
 
 // until repeats `DURATION PATTERN VERB…` until the output matches. What kubectl can follow is not repeated: it tells of each change.
 func until(ts *testscript.TestScript, neg bool, args []string) {
-	r := parseRepeated(ts, neg, args)
+	r := parseRepeated(ts, neg, args).patient(ts)
 	if argv, separator, ok := following(r.name, r.argv); ok {
 		if follow(ts, r, argv, separator) {
-			ts.Logf("%s after %s", r.text, time.Since(r.start).Round(time.Millisecond))
+			r.took(ts)
 			return
 		}
 		// What happened in the last moment is seen by looking once more.
@@ -50,7 +50,7 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func untilNot(ts *testscript.TestScript, neg bool, args []string) {
-	parseRepeated(ts, neg, args).repeat(ts, untilNoMatch)
+	parseRepeated(ts, neg, args).patient(ts).repeat(ts, untilNoMatch)
 }
 
 func always(ts *testscript.TestScript, neg bool, args []string) {
@@ -63,8 +63,27 @@ type repeated struct {
 	name    string
 	argv    []string
 	pattern *regexp.Regexp
-	limit   time.Duration
-	start   time.Time
+	// limit is how long it is looked at, promised how long the scenario says.
+	limit, promised time.Duration
+	start           time.Time
+}
+
+// patience is the key of how many times what a scenario waits for may take as long as it says.
+type patience struct{}
+
+// patient waits as long as the scenario's patience allows.
+func (r repeated) patient(ts *testscript.TestScript) repeated {
+	r.limit *= time.Duration(ts.Value(patience{}).(int))
+	return r
+}
+
+// took tells how long it took, and whether that was too long for a machine that had time.
+func (r repeated) took(ts *testscript.TestScript) {
+	late, took := "", time.Since(r.start)
+	if took > r.promised {
+		late = fmt.Sprintf(", late: it is to take %s", r.promised)
+	}
+	ts.Logf("%s after %s%s", r.text, took.Round(time.Millisecond), late)
 }
 
 func parseRepeated(ts *testscript.TestScript, neg bool, args []string) repeated {
@@ -80,12 +99,12 @@ func parseRepeated(ts *testscript.TestScript, neg bool, args []string) repeated 
 		ts.Fatalf("%s is not a verb that can be repeated", args[2])
 	}
 	name, argv := c(ts, args[3:])
-	return repeated{text: strings.Join(args[1:], " "), name: name, argv: argv, pattern: pattern, limit: limit, start: time.Now()}
+	return repeated{text: strings.Join(args[1:], " "), name: name, argv: argv, pattern: pattern, limit: limit, promised: limit, start: time.Now()}
 }
 
 func (r repeated) repeat(ts *testscript.TestScript, decide outcome) {
 	runs := 0
-	seen, failure := watch(r.start, r.limit, pace(r.limit), decide, func() (string, bool) {
+	seen, failure := watch(r.start, r.limit, pace(r.promised), decide, func() (string, bool) {
 		runs++
 		out, err := quietly(ts, r.name, r.argv)
 		return fmt.Sprintf("%v\n%s", err, out), err == nil && r.pattern.MatchString(out)
@@ -93,7 +112,7 @@ func (r repeated) repeat(ts *testscript.TestScript, decide outcome) {
 	if failure != "" {
 		ts.Fatalf("%s: %s within %s (%d runs); last: %s", r.text, failure, r.limit, runs, seen)
 	}
-	ts.Logf("%s after %s", r.text, time.Since(r.start).Round(time.Millisecond))
+	r.took(ts)
 }
 
 // pace is how often something is looked at that may take so long: often enough to tell, and no more, since each look is a program that runs, and

@@ -17,6 +17,10 @@ import (
 // sideBySide bounds how many scenarios run at a time: they wait most of the time, but a lab has few processors, and those that count requests see it.
 const sideBySide = 6
 
+// unhurried is how many times what it waits for may take as long as a scenario says that has others beside it. What is promised is promised of a machine
+// that has a processor; a soak runs them alone, and holds each to its time.
+const unhurried = 3
+
 // TestScenarios runs every script of testdata in the order of their numbers, as they share the machines of one lab. Those that have the same
 // number do not disturb each other, and run side by side. What a scenario leaves when it fails is put back before the next one.
 func TestScenarios(t *testing.T) {
@@ -27,16 +31,22 @@ func TestScenarios(t *testing.T) {
 	if err != nil || len(scripts) == 0 {
 		t.Fatalf("no scenarios in testdata: %v", err)
 	}
+	soak := os.Getenv("HAWSER_SOAK") != ""
 	for _, group := range byNumber(scripts) {
 		var running errgroup.Group
-		running.SetLimit(sideBySide)
+		beside, times := sideBySide, unhurried
+		if soak || len(group) == 1 {
+			beside, times = 1, 1
+		}
+		running.SetLimit(beside)
 		for _, script := range group {
 			running.Go(func() error {
 				passed := t.Run(strings.TrimSuffix(filepath.Base(script), ".txtar"), func(t *testing.T) {
 					testscript.RunT(reporting{t, &failed}, testscript.Params{
 						Files: []string{script},
 						Setup: func(env *testscript.Env) error {
-							env.Vars = append(append(env.Vars, environment...), durations(os.Getenv("HAWSER_SOAK") != "")...)
+							env.Vars = append(append(env.Vars, environment...), durations(soak)...)
+							env.Values[patience{}] = times
 							env.Values[loadKey{}] = &underLoad{}
 							return nil
 						},
