@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -34,7 +33,7 @@ var deliberate = []struct{ file, key, why string }{
 
 // TestConformance compares with the golden files of istioctl in Istio's own module, key by key.
 func TestConformance(t *testing.T) {
-	goldens := filepath.Join(istioModule(t), "istioctl/pkg/workload/testdata")
+	goldens := filepath.Join(managertest.IstioModule(t), "istioctl/pkg/workload/testdata")
 	differing := map[string]bool{}
 	for _, c := range []struct{ folder, revision, gateway string }{
 		{"vmconfig/ipv4", "rev-1", "10.10.10.11"},
@@ -196,16 +195,4 @@ func read(t *testing.T, folder, name string) string {
 		t.Fatal(err)
 	}
 	return string(text)
-}
-
-// istioModule is the folder of Istio's module, in the version that the lab runs.
-func istioModule(t *testing.T) string {
-	t.Helper()
-	list := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "istio.io/istio")
-	list.Dir = "../../../lab"
-	out, err := list.Output()
-	if err != nil {
-		t.Fatalf("find Istio's module through the lab's go.mod: %v", err)
-	}
-	return strings.TrimSpace(string(out))
 }

@@ -4,6 +4,7 @@ package facts
 const (
 	ReasonGroupNotFound           = "GroupNotFound"
 	ReasonRevisionUnknown         = "RevisionUnknown"
+	ReasonRevisionConflict        = "RevisionConflict"
 	ReasonRevisionInvalid         = "RevisionInvalid"
 	ReasonProxyConfigInvalid      = "ProxyConfigInvalid"
 	ReasonRootCertificateMissing  = "RootCertificateMissing"

@@ -44,18 +44,23 @@ type Injector struct {
 	Network string
 }
 
-// RevisionOf returns the revision that a group's machines follow. The first of these counts: label istio.io/rev of the group,
-// of its machines' metadata, istio-injection=enabled or istio.io/rev of the namespace, the default revision. A name is looked up
-// among the tags first, as a tag "default" moves what had no name.
+// RevisionOf returns the revision that a group's machines follow, as a pod of its namespace would: what the namespace says holds, by
+// istio-injection=enabled (the default revision) or istio.io/rev; else the label istio.io/rev of the group or of its machines' metadata; else the
+// default revision (istio.io/istio, manifests/charts/istio-control/istio-discovery/templates/mutatingwebhook.yaml). A name is looked up among the tags
+// first, as a tag "default" moves what had no name. Where two of them stand for different revisions a pod would follow one without a word; a machine
+// follows neither.
 func (f Facts) RevisionOf(group Group) (Revision, *Problem) {
-	name := f.revisionLabel(group)
-	resolved := name
-	if target, ok := f.Tags[name]; ok {
-		resolved = target
+	said := f.revisionsSaid(group)
+	first := said[0]
+	for _, other := range said[1:] {
+		if f.resolved(other.name) != f.resolved(first.name) {
+			return Revision{}, f.conflictingRevisions(group, first, other)
+		}
 	}
+	resolved := f.resolved(first.name)
 	revision, ok := f.Revisions[resolved]
 	if !ok {
-		return Revision{}, f.unknownRevision(group, name, resolved)
+		return Revision{}, f.unknownRevision(group, first.name, resolved)
 	}
 	if revision.Problem != nil {
 		return Revision{}, revision.Problem
@@ -63,17 +68,51 @@ func (f Facts) RevisionOf(group Group) (Revision, *Problem) {
 	return revision, nil
 }
 
-func (f Facts) revisionLabel(group Group) string {
+// revisionSaid is a revision or a tag, and what names it.
+type revisionSaid struct{ name, by string }
+
+// revisionsSaid are all that is said of a group's revision, what a pod would follow first; at least one.
+func (f Facts) revisionsSaid(group Group) []revisionSaid {
+	var said []revisionSaid
 	namespace := f.Namespaces[group.Namespace].Labels
-	for _, labels := range []map[string]string{group.Labels, group.Spec.GetMetadata().GetLabels()} {
-		if name := labels[LabelRevision]; name != "" {
-			return name
+	if namespace[LabelInjection] == "enabled" {
+		said = append(said, revisionSaid{DefaultRevision, fmt.Sprintf("label %s=enabled of namespace %s", LabelInjection, group.Namespace)})
+	}
+	for _, labelled := range []struct {
+		labels map[string]string
+		of     string
+	}{
+		{namespace, "namespace " + group.Namespace},
+		{group.Labels, fmt.Sprintf("WorkloadGroup %s", group.NamespacedName)},
+		{group.Spec.GetMetadata().GetLabels(), fmt.Sprintf("spec.metadata of WorkloadGroup %s", group.NamespacedName)},
+	} {
+		if name := labelled.labels[LabelRevision]; name != "" {
+			said = append(said, revisionSaid{name, fmt.Sprintf("label %s=%s of %s", LabelRevision, name, labelled.of)})
 		}
 	}
-	if name := namespace[LabelRevision]; name != "" && namespace[LabelInjection] != "enabled" {
-		return name
+	if len(said) == 0 {
+		said = append(said, revisionSaid{DefaultRevision, "default"})
 	}
-	return DefaultRevision
+	return said
+}
+
+// resolved is the revision that a name stands for.
+func (f Facts) resolved(name string) string {
+	if target, ok := f.Tags[name]; ok {
+		return target
+	}
+	return name
+}
+
+func (f Facts) conflictingRevisions(group Group, first, second revisionSaid) *Problem {
+	stands := func(said revisionSaid) string {
+		return fmt.Sprintf("%s, which stands for revision %q", said.by, f.resolved(said.name))
+	}
+	return &Problem{
+		Reason:  ReasonRevisionConflict,
+		Message: fmt.Sprintf("two labels say which Istio revision the machines of WorkloadGroup %s follow: %s, and %s", group.NamespacedName, stands(first), stands(second)),
+		Next:    "remove one of them, or have both name the same revision",
+	}
 }
 
 func (f Facts) unknownRevision(group Group, name, resolved string) *Problem {
