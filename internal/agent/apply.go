@@ -24,6 +24,8 @@ const (
 	// Nothing tells of it, and where nobody answers it waits long: so the host is looked at each formerPeriod for formerTime.
 	formerPeriod = time.Second
 	formerTime   = 8 * time.Second
+	// retiringPeriod is how often is looked whether a former proxy has drained.
+	retiringPeriod = 2 * time.Second
 	// cutPatience is how long a start waits for the manager when the host is between two states: its stream opens within 2 s.
 	cutPatience = 5 * time.Second
 	// Pauses between failed attempts.
@@ -55,6 +57,8 @@ type applier struct {
 	watched bool
 	// former is until when the proxy may go to a former address.
 	former time.Time
+	// retiring: a former proxy drains.
+	retiring bool
 }
 
 // run applies until ctx ends.
@@ -114,6 +118,9 @@ func (a *applier) until(pause time.Duration) time.Duration {
 	if time.Now().Before(a.former) {
 		pause = min(pause, formerPeriod)
 	}
+	if a.retiring {
+		pause = min(pause, retiringPeriod)
+	}
 	if wake := a.board.Facts().Drift.Wake(); !wake.IsZero() {
 		return min(pause, max(time.Until(wake), shortestRetry))
 	}
@@ -164,6 +171,7 @@ func (a *applier) found(outcome Outcome) {
 	if outcome.Former {
 		a.former = time.Now().Add(formerTime)
 	}
+	a.retiring = outcome.Retiring
 	byIPTables := outcome.Interception.Active && outcome.Interception.Backend == string(plan.IPTables)
 	a.watched = a.drift.Follow(outcome.Watched) && !byIPTables
 	a.looked()
@@ -199,6 +207,10 @@ func (t *teller) Found(outcome Outcome) {
 	t.board.Update(func(f *report.Facts) {
 		if f.Proxy.Slot == outcome.Proxy.Slot {
 			outcome.Proxy.Ready, outcome.Proxy.Message = f.Proxy.Ready || outcome.Proxy.Ready, f.Proxy.Message
+			if outcome.Proxy.Version == "" {
+				// It runs on as it was while another one is made ready.
+				outcome.Proxy.Version, outcome.Proxy.ImageDigest = f.Proxy.Version, f.Proxy.ImageDigest
+			}
 		}
 		f.Proxy, f.Interception, f.DNS = outcome.Proxy, outcome.Interception, outcome.DNS
 	})

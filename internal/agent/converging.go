@@ -117,8 +117,9 @@ func (c *Converging) outcomeOf(want *hawserv1.DesiredState, have plan.Observed) 
 			Wanted:  want.GetInterception().GetMode() == hawserv1.Interception_MODE_REDIRECT,
 			Passing: c.passing && plan.Passes(want, have),
 		},
-		Watched: plan.Watched(want, have),
-		Former:  len(plan.Former(want, have)) > 0,
+		Watched:  plan.Watched(want, have),
+		Retiring: plan.Retiring(have) != "",
+		Former:   len(plan.Former(want, have)) > 0,
 	}
 	slot := plan.ActiveSlot(have)
 	if unit := have.Units[slot]; unit.Active {

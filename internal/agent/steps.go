@@ -22,6 +22,12 @@ func stepName(step plan.Step) string {
 		return "start the proxy"
 	case plan.RestartProxy:
 		return "restart the proxy: " + s.Reason
+	case plan.StartBeside:
+		return "start the next proxy beside the running one, and wait for it to be ready"
+	case plan.DrainProxy:
+		return "drain the former proxy"
+	case plan.StopProxy:
+		return "stop the former proxy"
 	case plan.AwaitProxy:
 		return "wait for the proxy to be ready"
 	case plan.Intercept:
@@ -30,7 +36,7 @@ func stepName(step plan.Step) string {
 		return "confirm that the manager and SSH are within reach"
 	case plan.EndInterception:
 		return "end interception"
-	case plan.RouteLookups:
+	case plan.RouteLookups, plan.LeadLookups:
 		return "lead lookups of cluster names to the proxy"
 	default:
 		return ""
@@ -77,11 +83,11 @@ func stepReason(err error) string {
 		return "ProxyNotInstalled"
 	case plan.StartProxy, plan.RestartProxy:
 		return "ProxyNotStarted"
-	case plan.AwaitProxy:
+	case plan.AwaitProxy, plan.StartBeside:
 		return "ProxyNotReady"
 	case plan.Intercept, plan.ConfirmInterception, plan.EndInterception:
 		return "InterceptionFailed"
-	case plan.RouteLookups, plan.EndLookups:
+	case plan.RouteLookups, plan.EndLookups, plan.LeadLookups:
 		return "LookupsNotRouted"
 	default:
 		return "ApplyFailed"

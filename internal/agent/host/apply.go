@@ -58,10 +58,15 @@ func (h *Host) applyService(ctx context.Context, step plan.Step) error {
 	case plan.RestartProxy:
 		return h.unitControl.Restart(ctx, s.Slot.Unit())
 	case plan.AwaitProxy:
-		if err := h.health.Await(ctx, s.Slot.Ports().Status, readyTime); err != nil {
-			return fmt.Errorf("%w; journalctl -u %s tells more", err, s.Slot.Unit())
-		}
-		return nil
+		return h.await(ctx, s.Slot)
+	case plan.StartBeside:
+		return h.startBeside(ctx, s.Slot)
+	case plan.DrainProxy:
+		return h.drain(ctx, s)
+	case plan.StopProxy:
+		return h.unitControl.Stop(ctx, s.Slot.Unit())
+	case plan.LeadLookups:
+		return h.leading.Lead(ctx, s.To)
 	case plan.Intercept:
 		program := h.tree.Path(path.Join(plan.VersionDirectory(s.Rules.Digest), "pilot-agent"))
 		return h.trafficRules.Apply(ctx, program, s.Rules)

@@ -42,6 +42,11 @@ type fakeMachine struct {
 	stale   bool
 	rules   plan.Interception
 	lookups plan.Lookups
+	leading string
+	// open are the connections of a proxy that drains, silent: no proxy can be told to. up is how long the host is up.
+	open   int
+	silent bool
+	up     time.Duration
 }
 
 // newMachine makes a world of these files, by path.
@@ -70,7 +75,8 @@ func (m *fakeMachine) host() *Host {
 	h := assemble(Options{Root: m.root, Artifacts: artifacts{}}, m.owners, writer)
 	h.users, h.lookups, h.health = fakeUsers{m}, fakeLookups{m}, fakeHealth{m}
 	h.unitStates, h.unitControl = fakeUnits{m}, fakeUnits{m}
-	h.trafficState, h.trafficRules = fakeTraffic{m}, fakeTraffic{m}
+	h.trafficState, h.trafficRules, h.leading = fakeTraffic{m}, fakeTraffic{m}, fakeTraffic{m}
+	h.admin, h.uptime = fakeAdmin{m}, func() time.Duration { return m.up }
 	h.detour = detour.New(commandtest.Programs{})
 	h.address = func(context.Context) (string, error) { return "192.0.2.10", nil }
 	return h
@@ -161,7 +167,7 @@ func (u fakeUnits) States(_ context.Context, names ...string) (map[string]unit.S
 	states := map[string]unit.State{}
 	for _, name := range names {
 		environment, active := u.running[name]
-		states[name] = unit.State{Active: active, Stale: u.stale, Environment: environment}
+		states[name] = unit.State{Active: active, Stale: u.stale, PID: len(name), Environment: environment}
 	}
 	states[interception.SwitchUnit] = unit.State{Active: u.rules.Armed}
 	return states, nil
@@ -173,6 +179,9 @@ func (u fakeUnits) Forget(context.Context, string) {}
 
 func (u fakeUnits) Start(_ context.Context, name string) error {
 	slot := plan.SlotA
+	if name == plan.SlotB.Unit() {
+		slot = plan.SlotB
+	}
 	target, err := os.Readlink(u.path(slot.Link()))
 	if err != nil {
 		return err
@@ -226,9 +235,29 @@ func (f fakeTraffic) Confirm(context.Context, plan.Rules, interception.Reach) er
 }
 
 func (f fakeTraffic) Remove(context.Context, plan.Backend) error {
-	f.rules = plan.Interception{}
+	f.rules, f.leading = plan.Interception{}, ""
 	return nil
 }
+
+func (f fakeTraffic) Led(context.Context) (string, error) { return f.leading, nil }
+
+func (f fakeTraffic) Lead(_ context.Context, to plan.Leading) error {
+	if f.leading = to.String(); f.leading == (plan.Leading{}).String() {
+		f.leading = ""
+	}
+	return nil
+}
+
+type fakeAdmin struct{ *fakeMachine }
+
+func (a fakeAdmin) Drain(context.Context, int) error {
+	if a.silent {
+		return errors.New("it does not answer")
+	}
+	return nil
+}
+
+func (a fakeAdmin) Connections(context.Context, int) (int, error) { return a.open, nil }
 
 type fakeLookups struct{ *fakeMachine }
 

@@ -50,7 +50,7 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// users, units, traffic, lookups, versions and health are the effects beside files.
+// These are the effects beside files.
 type (
 	users interface {
 		Exists() (bool, error)
@@ -93,6 +93,14 @@ type (
 		Check(ctx context.Context, statusPort int) error
 		Await(ctx context.Context, statusPort int, limit time.Duration) error
 	}
+	leading interface {
+		Led(ctx context.Context) (string, error)
+		Lead(ctx context.Context, to plan.Leading) error
+	}
+	admin interface {
+		Drain(ctx context.Context, adminPort int) error
+		Connections(ctx context.Context, adminPort int) (int, error)
+	}
 )
 
 // Host is one machine. Its methods are not to be called at the same time.
@@ -113,10 +121,14 @@ type Host struct {
 	versions     versionFiles
 	versionList  versionList
 	health       health
-	addresses    *address.Lister
-	connections  func(uid int, port uint16) ([]socket.Connection, error)
-	end          func(socket.Connection) error
-	detour       interface {
+	leading      leading
+	admin        admin
+	// uptime is that of the host.
+	uptime      func() time.Duration
+	addresses   *address.Lister
+	connections func(uid int, port uint16) ([]socket.Connection, error)
+	end         func(socket.Connection) error
+	detour      interface {
 		Clear(ctx context.Context) error
 	}
 	// connectionsStay: the kernel cannot end connections.
@@ -158,6 +170,9 @@ func assemble(options Options, owners file.Owners, files atomicfile.Writer) *Hos
 		versions:     versions,
 		versionList:  versions,
 		health:       proxy.NewHealth(),
+		leading:      traffic,
+		admin:        proxy.NewAdmin(),
+		uptime:       uptime,
 		addresses:    address.NewLister(options.Manager),
 		connections:  socket.Connections,
 		end:          socket.Connection.End,

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"testing"
 
+	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
 	"github.com/hawser-io/hawser/internal/agent/atomicfile/crashtest"
 	"github.com/hawser-io/hawser/internal/agent/converge"
 	"github.com/hawser-io/hawser/internal/agent/host/file"
@@ -22,7 +23,12 @@ func underAgentsUmask(t *testing.T) {
 
 func (m *fakeMachine) converge() []string {
 	m.Helper()
-	result, err := converge.Converger{Host: m.host()}.Converge(m.Context(), desired())
+	return m.become(desired())
+}
+
+func (m *fakeMachine) become(want *hawserv1.DesiredState) []string {
+	m.Helper()
+	result, err := converge.Converger{Host: m.host()}.Converge(m.Context(), want)
 	if err != nil {
 		m.Fatal(err)
 	}

@@ -115,8 +115,9 @@ func TestMachine_ChangesOnlyWhatChanged(t *testing.T) {
 	}
 	want.Proxy = next
 	t.Log(strings.Join(m.converge(want), "\n"))
-	m.want("cat "+plan.SlotA.Link()+"/envoy", "envoy 1.1")
-	m.want("ls "+plan.VersionsDirectory, plan.Digest(want))
+	m.want("cat "+plan.SlotB.Link()+"/envoy", "envoy 1.1")
+	m.want("systemctl is-active "+plan.SlotA.Unit()+" "+plan.SlotB.Unit(), "inactive\nactive")
+	m.want("ls "+plan.VersionsDirectory+" | wc -l", "2")
 	want.Interception.Mode = hawserv1.Interception_MODE_NONE
 	want.Dns.Enabled = false
 	t.Log(strings.Join(m.converge(want), "\n"))

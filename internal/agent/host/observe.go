@@ -125,6 +125,9 @@ func (h *Host) observeUnits(ctx context.Context, _ *hawserv1.DesiredState, seen 
 		found := plan.Unit{Active: state.Active, Configuration: state.Environment[plan.VariableConfiguration]}
 		if state.Active {
 			found.Ready = h.health.Check(ctx, slot.Ports().Status) == nil
+			if found.Draining, found.Drained, err = h.drains(ctx, slot, state); err != nil {
+				return err
+			}
 		}
 		seen.Units[slot] = found
 		seen.UnitsStale = seen.UnitsStale || state.Stale
@@ -146,5 +149,9 @@ func (h *Host) observeTraffic(ctx context.Context, want *hawserv1.DesiredState, 
 	armed := seen.Interception.Armed
 	seen.Interception, err = h.trafficState.Observe(ctx, byIPTables || seen.Backend == plan.IPTables)
 	seen.Interception.Armed = armed && len(seen.Interception.Backends) > 0
+	if err != nil {
+		return err
+	}
+	seen.Leading, err = h.leading.Led(ctx)
 	return err
 }

@@ -68,6 +68,10 @@ func (h *Host) records(step plan.Step) ([]ledger.Record, error) {
 		return []ledger.Record{{Kind: ledger.Unit, Name: s.Slot.Unit()}}, nil
 	case plan.RestartProxy:
 		return []ledger.Record{{Kind: ledger.Unit, Name: s.Slot.Unit()}}, nil
+	case plan.StartBeside:
+		return []ledger.Record{{Kind: ledger.Unit, Name: s.Slot.Unit()}}, nil
+	case plan.LeadLookups:
+		return []ledger.Record{{Kind: ledger.Rules, Name: string(plan.NFTables)}}, nil
 	case plan.Intercept:
 		return []ledger.Record{{Kind: ledger.Rules, Name: string(s.Rules.Backend)}}, nil
 	case plan.RouteLookups:

@@ -36,9 +36,10 @@ func (s ForgetCertificate) Paths() []string {
 	return []string{s.Slot.file(certificateFile), s.Slot.file(certificateKeyFile)}
 }
 
-// certificate plans that a certificate of another identity than the desired one goes.
+// certificate plans that a certificate of another identity than the desired one goes, and one that a slot has from when it was used last: it may have expired since.
 func (p *planner) certificate() {
-	if p.renamed() {
+	stale := p.swapping() && !p.have.Units[p.slot].Active && p.have.Identities[p.slot] != ""
+	if p.renamed() || stale {
 		p.add(ForgetCertificate{p.slot, p.have.Identities[p.slot]})
 	}
 }

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"path"
 	"slices"
 	"strings"
 
@@ -13,7 +14,13 @@ import (
 // itself, and only when it is ready the traffic and the lookups that it is for. What it is not for any more is taken from it
 // before it restarts.
 func Compute(want *hawserv1.DesiredState, have Observed) []Step {
-	p := newPlanner(want, have)
+	p := newPlanner(want, have).beside()
+	if p.holds {
+		p.hosts()
+		p.connections()
+		p.retire()
+		return p.steps
+	}
 	p.account()
 	p.directories()
 	p.version()
@@ -22,23 +29,30 @@ func Compute(want *hawserv1.DesiredState, have Observed) []Step {
 	p.unitFiles()
 	p.hosts()
 	p.connections()
-	parts := []func(){p.unit, p.interception, p.resolver}
+	parts := []func(){p.unit, p.lead, p.interception, p.resolver}
 	if p.mesh == NoLookups {
-		parts = []func(){p.resolver, p.unit, p.interception}
+		parts = []func(){p.lead, p.resolver, p.unit, p.interception}
 		if p.takesBack() {
-			parts = []func(){p.resolver, p.interception, p.unit}
+			parts = []func(){p.lead, p.resolver, p.interception, p.unit}
 		}
 	}
 	for _, part := range parts {
 		part()
 	}
+	p.current()
+	p.retire()
 	p.leftovers()
 	return p.steps
 }
 
-// ActiveSlot is the slot that the host's proxy runs in, or would run in.
+// ActiveSlot is the slot that the host's proxy runs in, or would run in. Where both run it is the one that took over last.
 func ActiveSlot(have Observed) Slot {
-	if have.Units[SlotB].Active && !have.Units[SlotA].Active {
+	for _, slot := range []Slot{SlotA, SlotB} {
+		if have.Units[slot].Active && !have.Units[slot.Other()].Active {
+			return slot
+		}
+	}
+	if have.Files[CurrentLink].Target == SlotB.currentTarget() {
 		return SlotB
 	}
 	return SlotA
@@ -90,6 +104,10 @@ type planner struct {
 	have Observed
 	slot Slot
 	mesh Way
+	// from is the slot that this one takes over from; empty if it does not.
+	from Slot
+	// holds: the proxy serves on as it is, although it is outdated.
+	holds bool
 
 	steps []Step
 	// reload: a unit's file changes.
@@ -123,16 +141,22 @@ func (p *planner) unit() {
 		p.add(ReloadUnits{})
 	}
 	unit := p.have.Units[p.slot]
+	if p.swapping() {
+		if !unit.Active || !unit.Ready {
+			p.add(StartBeside{p.slot})
+		}
+		return
+	}
 	reasons, _ := p.restart()
 	switch {
 	case !unit.Active:
 		p.add(StartProxy{p.slot})
 	case len(reasons) > 0:
 		p.add(RestartProxy{p.slot, strings.Join(reasons, ", ")})
-	case unit.Ready:
-		return
 	}
-	p.add(AwaitProxy{p.slot})
+	if !unit.Active || len(reasons) > 0 || !unit.Ready {
+		p.add(AwaitProxy{p.slot})
+	}
 }
 
 func (p *planner) interception() {
@@ -179,15 +203,16 @@ func (p *planner) resolver() {
 	}
 }
 
-// leftovers removes versions that no slot links to: those of the past, and those of an update that was overtaken. One that a proxy still
-// runs, as its restart waits, stays.
+// leftovers removes versions that no slot links to: those of the past, and those of an update that was overtaken. What ran in the other slot stays, as the way back;
+// so does one that a proxy still runs, as its restart waits.
 func (p *planner) leftovers() {
 	if _, later := p.restart(); len(later) > 0 {
 		return
 	}
+	other := path.Base(p.have.Files[p.slot.Other().Link()].Target)
 	var unused []string
 	for digest := range p.have.Versions {
-		if digest != Digest(p.want) {
+		if digest != Digest(p.want) && digest != other {
 			unused = append(unused, digest)
 		}
 	}

@@ -45,7 +45,7 @@ func directories(slot Slot) []MakeDirectory {
 
 // Paths are all files, links and directories that a plan looks at.
 func Paths() []string {
-	paths := []string{HostsFile, ResolvConfFile, UpstreamResolvConf}
+	paths := []string{HostsFile, ResolvConfFile, UpstreamResolvConf, CurrentLink}
 	for _, slot := range []Slot{SlotA, SlotB} {
 		for _, directory := range directories(slot) {
 			paths = append(paths, directory.Path)

@@ -39,6 +39,8 @@ type Observed struct {
 	Backend Backend
 	// Interception as it is in the kernel.
 	Interception Interception
+	// Leading is where lookups are led beside Istio's own rules, as Leading prints it; empty if nothing leads them.
+	Leading string
 	// Resolver is the kind of the host's resolver.
 	Resolver ResolverKind
 	// Upstream is the resolv.conf that names the host's real resolvers.
@@ -65,6 +67,8 @@ type Unit struct {
 	Active bool
 	// Ready: it says that it can take traffic.
 	Ready bool
+	// Draining: it was told to take no new connections. Drained: callers have ended theirs, or have had their time.
+	Draining, Drained bool
 	// Configuration is the stamp (VariableConfiguration) in the environment of the running process.
 	Configuration string
 }

@@ -30,7 +30,10 @@ func (p part) hash() string {
 	return hex.EncodeToString(sum[:])[:12]
 }
 
-const partAccount = "service account"
+const (
+	partVersion = "version"
+	partAccount = "service account"
+)
 
 // partUnknown: the process has a stamp of another version of the agent, or none.
 func partUnknown() part { return part{name: "older configuration", waits: true} }
@@ -47,7 +50,7 @@ func (p *planner) parts() []part {
 		fmt.Fprintf(&others, "%q=%q\n", name, variables[name])
 	}
 	return []part{
-		{"version", []byte(Digest(p.want)), true},
+		{partVersion, []byte(Digest(p.want)), true},
 		{"mesh configuration", p.want.GetMesh().GetMeshYaml(), true},
 		{"upstream resolvers", p.upstream(), false},
 		{"address", []byte(address), false},

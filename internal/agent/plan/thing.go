@@ -31,7 +31,9 @@ func Thing(step Step) string {
 		return "unit " + s.Slot.Unit()
 	case Intercept, EndInterception:
 		return "traffic rules"
-	case RouteLookups, EndLookups:
+	case StartBeside:
+		return "unit " + s.Slot.Unit()
+	case RouteLookups, EndLookups, LeadLookups:
 		return "lookups of cluster names"
 	default:
 		return ""
@@ -50,7 +52,7 @@ func Rendering(step Step) string {
 		return fmt.Sprintf("%s %x", s, sha256.Sum256(content))
 	case InstallVersion:
 		return s.Digest
-	case StartProxy, RestartProxy:
+	case StartProxy, RestartProxy, StartBeside:
 		return "running"
 	default:
 		return step.String()
@@ -90,7 +92,7 @@ func needs(step, left Step) bool {
 		return ends && s.Path == HostsFile
 	case CreateAccount, InstallVersion, Unmask:
 		return startsProxy(step)
-	case StartProxy, RestartProxy:
+	case StartProxy, RestartProxy, StartBeside:
 		_, awaits := step.(AwaitProxy)
 		return awaits || startsProxy(step) || leadsToProxy(step)
 	case AwaitProxy:
@@ -109,7 +111,7 @@ func below(step Step, directory string) bool {
 
 func startsProxy(step Step) bool {
 	switch step.(type) {
-	case StartProxy, RestartProxy:
+	case StartProxy, RestartProxy, StartBeside:
 		return true
 	}
 	return false
@@ -118,7 +120,7 @@ func startsProxy(step Step) bool {
 // leadsToProxy: without a proxy that runs, what it does leads to nowhere.
 func leadsToProxy(step Step) bool {
 	switch step.(type) {
-	case Intercept, ConfirmInterception, RouteLookups:
+	case Intercept, ConfirmInterception, RouteLookups, LeadLookups:
 		return true
 	}
 	return false

@@ -77,6 +77,10 @@ func (h *fakeHost) nft(args []string, input string) (string, error) {
 				delete(h.inet, name)
 			}
 		}
+		if _, table, found := strings.Cut(input, "\n"+"table inet "); found {
+			name, _, _ := strings.Cut(table, " ")
+			h.inet[name] = "table inet " + table
+		}
 		return "", nil
 	default:
 		return "", errors.New("nft " + line)
@@ -100,7 +104,7 @@ func (h *fakeHost) undo(args []string, input string) (string, error) {
 	if h.clings {
 		return "", nil
 	}
-	maps.DeleteFunc(h.inet, func(name, _ string) bool { return strings.HasPrefix(name, "istio-proxy-") })
+	maps.DeleteFunc(h.inet, func(name, _ string) bool { return strings.HasPrefix(name, "istio-proxy-") || name == tableLookups })
 	if args[1] == string(plan.IPTables) {
 		for flavour, saved := range h.saved {
 			var kept strings.Builder

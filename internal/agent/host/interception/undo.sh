@@ -1,11 +1,11 @@
-# Takes all traffic rules of Istio's away, by nftables and by each flavour of iptables that this host has. It needs nothing of
+# Takes all traffic rules of Istio's away, and those of Hawser's that lead lookups, by nftables and by each flavour of iptables that this host has. It needs nothing of
 # Hawser's own, so that it works when the agent does not. istio-iptables --cleanup-only is not used for it: it looks for one
 # flavour only, and takes the wrong one where tables of another are present.
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 status=0
 
 if command -v nft >/dev/null; then
-	for table in $(nft list tables inet | awk '$3 ~ /^istio-proxy-(nat|mangle|raw)$/ { print $3 }'); do
+	for table in $(nft list tables inet | awk '$3 ~ /^(istio-proxy-(nat|mangle|raw)|hawser-lookups)$/ { print $3 }'); do
 		nft delete table inet "$table" || status=1
 	done
 fi

@@ -31,6 +31,8 @@ type State struct {
 	Stale bool
 	// Result of the last run ("success", "exit-code").
 	Result string
+	// PID of the main process, 0 if none runs.
+	PID int
 	// Environment of the running process by name; nil if none runs.
 	Environment map[string]string
 }
@@ -63,7 +65,7 @@ func (s *Systemd) States(ctx context.Context, units ...string) (map[string]State
 			state.Stopping = true
 		}
 		if pid, _ := strconv.Atoi(properties["MainPID"]); pid > 0 && state.Active {
-			state.Environment = s.environment(pid)
+			state.PID, state.Environment = pid, s.environment(pid)
 		}
 		states[properties["Id"]] = state
 	}

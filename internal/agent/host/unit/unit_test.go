@@ -127,10 +127,10 @@ func TestStates(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]unit.State{
-		"a.service":  {Active: true, Result: "success", Environment: map[string]string{"STAMP": "a b=c", "EMPTY": ""}},
+		"a.service":  {Active: true, Result: "success", PID: 7, Environment: map[string]string{"STAMP": "a b=c", "EMPTY": ""}},
 		"b.service":  {Active: true, Stale: true, Result: "exit-code"},
 		"c.service":  {Result: "timeout"},
-		"d.service":  {Active: true, Result: "success"},
+		"d.service":  {Active: true, Result: "success", PID: 8},
 		"none.timer": {Result: "success"},
 	}
 	if !reflect.DeepEqual(got, want) {

@@ -140,6 +140,17 @@ func (h *Host) take(step plan.Step) error {
 		return h.start(step.Slot)
 	case plan.AwaitProxy:
 		return h.await(step.Slot)
+	case plan.StartBeside:
+		if err := h.start(step.Slot); err != nil {
+			return err
+		}
+		return h.await(step.Slot)
+	case plan.DrainProxy:
+		unit := s.Units[step.Slot]
+		unit.Draining = true
+		s.Units[step.Slot] = unit
+	case plan.StopProxy:
+		s.Units[step.Slot] = plan.Unit{}
 	default:
 		return h.takeTraffic(step)
 	}
@@ -154,7 +165,11 @@ func (h *Host) takeTraffic(step plan.Step) error {
 	case plan.ConfirmInterception:
 		s.Interception.Armed = false
 	case plan.EndInterception:
-		s.Interception = plan.Interception{}
+		s.Interception, s.Leading = plan.Interception{}, ""
+	case plan.LeadLookups:
+		if s.Leading = step.To.String(); s.Leading == (plan.Leading{}).String() {
+			s.Leading = ""
+		}
 	case plan.RouteLookups:
 		s.Lookups = step.Lookups
 	case plan.EndLookups:
@@ -214,9 +229,16 @@ func (h *Host) String() string {
 		fmt.Fprintf(&text, "version %s whole=%t\n", version, s.Versions[version])
 	}
 	for _, slot := range slices.Sorted(maps.Keys(s.Units)) {
-		fmt.Fprintf(&text, "unit %s active=%t ready=%t\n", slot.Unit(), s.Units[slot].Active, s.Units[slot].Ready)
+		fmt.Fprintf(&text, "unit %s active=%t ready=%t", slot.Unit(), s.Units[slot].Active, s.Units[slot].Ready)
+		if s.Units[slot].Draining {
+			text.WriteString(" draining")
+		}
+		text.WriteString("\n")
 	}
 	fmt.Fprintf(&text, "interception %v armed=%t whole=%t: %s\n", s.Interception.Backends, s.Interception.Armed, s.Interception.Whole, s.Interception.Applied)
+	if s.Leading != "" {
+		fmt.Fprintf(&text, "leading %s\n", s.Leading)
+	}
 	fmt.Fprintf(&text, "lookups %q: %s\n", s.Lookups.Server, strings.Join(s.Lookups.Domains(), " "))
 	return text.String()
 }
