@@ -45,6 +45,9 @@ type MachinePolicySpec struct {
 	// Proxy limits what the proxy may use.
 	// +optional
 	Proxy *ProxyLimits `json:"proxy,omitempty"`
+	// ProxyUpgrade says how a proxy of another version takes over.
+	// +optional
+	ProxyUpgrade *ProxyUpgrade `json:"proxyUpgrade,omitempty"`
 	// Identity sets the life of the agent's certificates and of the proxy's tokens.
 	// +optional
 	Identity *Identity `json:"identity,omitempty"`
@@ -136,6 +139,14 @@ type ProxyLimits struct {
 	// +optional
 	// +kubebuilder:validation:Enum=Automatic;Manual
 	Restart string `json:"restart,omitempty"`
+}
+
+// ProxyUpgrade is about a proxy of another version, which starts beside the running one and takes over from it.
+type ProxyUpgrade struct {
+	// DrainDeadline is how long connections may go on with the former proxy once it takes no new ones, 1 min by default. What is left then is cut.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('24h')",message="a drain deadline is from 0s to 24h"
+	DrainDeadline *metav1.Duration `json:"drainDeadline,omitempty"`
 }
 
 // Identity sets the life of the agent's certificates and of the proxy's tokens.

@@ -20,7 +20,7 @@ import (
 const (
 	loadUnit    = "demo-load"
 	loadAddress = "127.0.0.1:9079"
-	loadTarget  = "http://catalog:9080/"
+	loadTarget  = "http://catalog.shop:9080/"
 )
 
 // underLoad is what `load start` has begun and `load end` has not ended: the generator in the cluster, nil if there is none, and the machines

@@ -14,12 +14,8 @@ import (
 	"github.com/hawser-io/hawser/internal/agent/plan"
 )
 
-const (
-	// retireTime is how long callers' connections to a former proxy may go on after it has closed its listeners.
-	retireTime = time.Minute
-	// flushTime is beyond that of Envoy's statistics: what is counted then is from after the listeners were closed.
-	flushTime = 6 * time.Second
-)
+// flushTime is beyond that of Envoy's statistics: what is counted then is from after the listeners were closed.
+const flushTime = 6 * time.Second
 
 // startBeside starts a proxy beside another one. If it does not get ready it is stopped, or else its listeners would go on taking what it does not serve.
 func (h *Host) startBeside(ctx context.Context, slot plan.Slot) error {
@@ -40,18 +36,20 @@ func (h *Host) await(ctx context.Context, slot plan.Slot) error {
 	return nil
 }
 
-// drain tells a proxy to drain, and notes which process that is and when it closes its listeners, in the host's uptime. One that cannot be told has had its time.
+// drain tells a proxy to drain, and notes which process that is, when it closes its listeners, and when it is stopped at the
+// latest, in the host's uptime. One that cannot be told has had its time.
 func (h *Host) drain(ctx context.Context, step plan.DrainProxy) error {
 	slot, closes := step.Slot, h.uptime()+step.Time
+	deadline := closes + step.Deadline
 	if err := h.admin.Drain(ctx, slot.Ports().Admin); err != nil {
 		h.log.Warn("the former proxy cannot be told to drain, it is stopped at once", "slot", string(slot), "error", err)
-		closes = -retireTime
+		closes, deadline = 0, 0
 	}
 	states, err := h.unitStates.States(ctx, slot.Unit())
 	if err != nil {
 		return err
 	}
-	note := fmt.Sprintf("%d %d\n", states[slot.Unit()].PID, closes.Milliseconds())
+	note := fmt.Sprintf("%d %d %d\n", states[slot.Unit()].PID, closes.Milliseconds(), deadline.Milliseconds())
 	return h.tree.Write(slot.DrainMarker(), []byte(note), 0o644, file.Number(plan.Root))
 }
 
@@ -65,15 +63,14 @@ func (h *Host) drains(ctx context.Context, slot plan.Slot, state unit.State) (dr
 		return false, false, err
 	}
 	var pid int
-	var milliseconds int64
-	if n, _ := fmt.Sscanf(string(note.Content), "%d %d", &pid, &milliseconds); n != 2 || pid != state.PID {
+	var closes, deadline int64
+	if n, _ := fmt.Sscanf(string(note.Content), "%d %d %d", &pid, &closes, &deadline); n != 3 || pid != state.PID {
 		return false, false, nil
 	}
-	closes := time.Duration(milliseconds) * time.Millisecond
-	switch now := h.uptime(); {
-	case now >= closes+retireTime:
+	switch now := h.uptime().Milliseconds(); {
+	case now >= deadline:
 		return true, true, nil
-	case now < closes+flushTime:
+	case now < closes+flushTime.Milliseconds():
 		return true, false, nil
 	}
 	open, err := h.admin.Connections(ctx, slot.Ports().Admin)

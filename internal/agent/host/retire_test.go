@@ -21,7 +21,7 @@ func next() *hawserv1.DesiredState {
 
 // TestAFormerProxyIsStopped when it has drained: not before its listeners are closed and counted, and not later than its connections' time allows.
 func TestAFormerProxyIsStopped(t *testing.T) {
-	const closes = 5 * time.Second
+	const closes, retireTime = 5 * time.Second, time.Minute
 	for name, c := range map[string]struct {
 		silent bool
 		open   int
@@ -63,7 +63,7 @@ func TestANoteOfAnotherProcessIsNotHeeded(t *testing.T) {
 	m.converge()
 	m.open = 1
 	m.become(next())
-	if err := os.WriteFile(m.path(plan.SlotA.DrainMarker()), []byte("1 0\n"), 0o644); err != nil {
+	if err := os.WriteFile(m.path(plan.SlotA.DrainMarker()), []byte("1 0 0\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	steps := m.become(next())

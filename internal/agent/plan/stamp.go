@@ -104,8 +104,12 @@ func (p *planner) restart() (now, later []string) {
 	return names, nil
 }
 
-// RestartRequired names what a running proxy waits for a restart with, by its owner; none if there is nothing.
+// RestartRequired names what a running proxy waits for a restart with, by its owner, or until the other slot is free; none if there is nothing.
 func RestartRequired(want *hawserv1.DesiredState, have Observed) []string {
-	_, later := newPlanner(want, have).restart()
+	p := newPlanner(want, have)
+	now, later := p.restart()
+	if p.beside().holds {
+		return now
+	}
 	return later
 }

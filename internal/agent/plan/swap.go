@@ -35,8 +35,8 @@ type StartBeside struct{ Slot Slot }
 // DrainProxy has a slot's proxy ask its callers to go elsewhere, and take no new connections in the end. It does not wait for that.
 type DrainProxy struct {
 	Slot Slot
-	// Time until it takes none.
-	Time time.Duration
+	// Time until it takes none, and Deadline from then on until what is left is cut.
+	Time, Deadline time.Duration
 }
 
 // StopProxy stops a slot's unit.
@@ -141,7 +141,7 @@ func (p *planner) retire() {
 	switch {
 	case !unit.Active, !serves:
 	case !unit.Draining:
-		p.add(DrainProxy{other, time.Duration(drainSeconds(p.want.GetUnit())) * time.Second})
+		p.add(DrainProxy{other, time.Duration(drainSeconds(p.want.GetUnit())) * time.Second, time.Duration(p.want.GetUnit().GetRetireMilliseconds()) * time.Millisecond})
 	case unit.Drained && !p.swapping():
 		p.add(StopProxy{other})
 	}

@@ -77,10 +77,11 @@ func unit(policy facts.Policy) *hawserv1.Unit {
 		restart = hawserv1.Unit_RESTART_MANUAL
 	}
 	return &hawserv1.Unit{
-		MemoryMax:         policy.MemoryMax,
-		OpenFiles:         policy.OpenFiles,
-		DrainMilliseconds: policy.Drain.Milliseconds(),
-		Restart:           restart,
+		MemoryMax:          policy.MemoryMax,
+		OpenFiles:          policy.OpenFiles,
+		DrainMilliseconds:  policy.Drain.Milliseconds(),
+		RetireMilliseconds: policy.DrainDeadline.Milliseconds(),
+		Restart:            restart,
 	}
 }
 

@@ -26,6 +26,8 @@ type Policy struct {
 	Drain     time.Duration
 	// RestartManually: the machine's owner restarts the proxy for new settings, not the agent.
 	RestartManually bool
+	// DrainDeadline of a proxy that another one has taken over from.
+	DrainDeadline time.Duration
 	// CertificateLifetime of the agent's client certificate, and RecoveryWindow after its end.
 	CertificateLifetime time.Duration
 	RecoveryWindow      time.Duration
@@ -42,7 +44,7 @@ type Policy struct {
 func (f Facts) PolicyOf(namespace, group string) Policy {
 	merged := Policy{}
 	m := merger{namespace: namespace}
-	var external, mode, failure, dns, memory, files, drain, restart, lifetime, window, token, cidr scalar
+	var external, mode, failure, dns, memory, files, drain, restart, deadline, lifetime, window, token, cidr scalar
 	for _, p := range f.Policies[namespace] {
 		if len(p.Spec.Groups) > 0 && !slices.Contains(p.Spec.Groups, group) {
 			continue
@@ -77,6 +79,9 @@ func (f Facts) PolicyOf(namespace, group string) Policy {
 			}
 			m.take(&restart, p.Name, "proxy.restart", l.Restart)
 		}
+		if u := spec.ProxyUpgrade; u != nil && u.DrainDeadline != nil {
+			m.take(&deadline, p.Name, "proxyUpgrade.drainDeadline", u.DrainDeadline.Duration)
+		}
 		if i := spec.Identity; i != nil {
 			if i.CertificateLifetime != nil {
 				m.take(&lifetime, p.Name, "identity.certificateLifetime", i.CertificateLifetime.Duration)
@@ -105,6 +110,7 @@ func (f Facts) PolicyOf(namespace, group string) Policy {
 	merged.OpenFiles = or(files, int64(65536))
 	merged.Drain = or(drain, 5*time.Second)
 	merged.RestartManually = or(restart, "Automatic") == "Manual"
+	merged.DrainDeadline = or(deadline, time.Minute)
 	merged.CertificateLifetime = or(lifetime, 24*time.Hour)
 	merged.RecoveryWindow = or(window, 30*24*time.Hour)
 	merged.IstioTokenLifetime = or(token, 24*time.Hour)

@@ -21,7 +21,7 @@ func ptr[T any](value T) *T { return &value }
 // defaults are what holds where no policy says anything.
 func defaults() facts.Policy {
 	return facts.Policy{
-		Intercept: true, DNS: true, OpenFiles: 65536, Drain: 5 * time.Second, CertificateLifetime: 24 * time.Hour, RecoveryWindow: 30 * 24 * time.Hour, IstioTokenLifetime: 24 * time.Hour,
+		Intercept: true, DNS: true, OpenFiles: 65536, Drain: 5 * time.Second, DrainDeadline: time.Minute, CertificateLifetime: 24 * time.Hour, RecoveryWindow: 30 * 24 * time.Hour, IstioTokenLifetime: 24 * time.Hour,
 	}
 }
 
@@ -33,7 +33,7 @@ func TestPolicyOf(t *testing.T) {
 		"none": {nil, func(*facts.Policy) {}},
 		"empty": {[]*v1alpha1.MachinePolicy{policy("a", v1alpha1.MachinePolicySpec{
 			Egress: &v1alpha1.Egress{}, Ingress: &v1alpha1.Ingress{}, Interception: &v1alpha1.Interception{}, DNS: &v1alpha1.DNS{},
-			Proxy: &v1alpha1.ProxyLimits{}, Identity: &v1alpha1.Identity{}, Address: &v1alpha1.Address{},
+			Proxy: &v1alpha1.ProxyLimits{}, ProxyUpgrade: &v1alpha1.ProxyUpgrade{}, Identity: &v1alpha1.Identity{}, Address: &v1alpha1.Address{},
 		})}, func(*facts.Policy) {}},
 		"every-value": {[]*v1alpha1.MachinePolicy{policy("a", v1alpha1.MachinePolicySpec{
 			Egress:       &v1alpha1.Egress{Namespaces: []string{"bank"}, External: "Deny"},
@@ -41,13 +41,14 @@ func TestPolicyOf(t *testing.T) {
 			Interception: &v1alpha1.Interception{Mode: "None", OnProxyFailure: "Hold", ExcludeInboundPorts: []int32{22}, ExcludeOutboundPorts: []int32{25}, ExcludeOutboundCIDRs: []string{"10.0.0.0/8"}},
 			DNS:          &v1alpha1.DNS{Enabled: ptr(false)},
 			Proxy:        &v1alpha1.ProxyLimits{MemoryMax: ptr(resource.MustParse("1Gi")), OpenFiles: ptr(int64(1024)), Drain: &metav1.Duration{Duration: time.Second}},
+			ProxyUpgrade: &v1alpha1.ProxyUpgrade{DrainDeadline: &metav1.Duration{Duration: time.Hour}},
 			Identity:     &v1alpha1.Identity{CertificateLifetime: &metav1.Duration{Duration: time.Hour}, RecoveryWindow: &metav1.Duration{Duration: 2 * time.Hour}, IstioTokenLifetime: &metav1.Duration{Duration: 3 * time.Hour}},
 			Address:      &v1alpha1.Address{CIDR: "172.31.0.0/24"},
 		})}, func(p *facts.Policy) {
 			*p = facts.Policy{
 				EgressNamespaces: []string{"bank"}, IngressNamespaces: []string{"ops"}, DenyExternal: true, HoldTraffic: true,
 				ExcludeInboundPorts: []int32{22}, ExcludeOutboundPorts: []int32{25}, ExcludeOutboundCIDRs: []string{"10.0.0.0/8"},
-				MemoryMax: 1 << 30, OpenFiles: 1024, Drain: time.Second, CertificateLifetime: time.Hour, RecoveryWindow: 2 * time.Hour, IstioTokenLifetime: 3 * time.Hour, AddressCIDR: "172.31.0.0/24",
+				MemoryMax: 1 << 30, OpenFiles: 1024, Drain: time.Second, DrainDeadline: time.Hour, CertificateLifetime: time.Hour, RecoveryWindow: 2 * time.Hour, IstioTokenLifetime: 3 * time.Hour, AddressCIDR: "172.31.0.0/24",
 			}
 		}},
 		"of-another-group": {[]*v1alpha1.MachinePolicy{

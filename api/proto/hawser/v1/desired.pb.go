@@ -878,9 +878,11 @@ type Unit struct {
 	// Milliseconds that the proxy gets to drain when stopped.
 	DrainMilliseconds int64 `protobuf:"varint,3,opt,name=drain_milliseconds,json=drainMilliseconds,proto3" json:"drain_milliseconds,omitempty"`
 	// Who restarts a proxy for new settings.
-	Restart       Unit_Restart `protobuf:"varint,4,opt,name=restart,proto3,enum=hawser.v1.Unit_Restart" json:"restart,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Restart Unit_Restart `protobuf:"varint,4,opt,name=restart,proto3,enum=hawser.v1.Unit_Restart" json:"restart,omitempty"`
+	// Milliseconds that connections may go on with a proxy that another one has taken over from, once it has closed its listeners.
+	RetireMilliseconds int64 `protobuf:"varint,5,opt,name=retire_milliseconds,json=retireMilliseconds,proto3" json:"retire_milliseconds,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *Unit) Reset() {
@@ -939,6 +941,13 @@ func (x *Unit) GetRestart() Unit_Restart {
 		return x.Restart
 	}
 	return Unit_RESTART_UNSPECIFIED
+}
+
+func (x *Unit) GetRetireMilliseconds() int64 {
+	if x != nil {
+		return x.RetireMilliseconds
+	}
+	return 0
 }
 
 // Health is the probe of the WorkloadGroup (spec.probe). The agent runs it: see docs/adr/0004.
@@ -1503,14 +1512,15 @@ const file_hawser_v1_desired_proto_rawDesc = "" +
 	"\x03Dns\x12\x18\n" +
 	"\aenabled\x18\x01 \x01(\bR\aenabled\x12%\n" +
 	"\x0esearch_domains\x18\x02 \x03(\tR\rsearchDomains\x12\x14\n" +
-	"\x05zones\x18\x03 \x03(\tR\x05zones\"\xde\x01\n" +
+	"\x05zones\x18\x03 \x03(\tR\x05zones\"\x8f\x02\n" +
 	"\x04Unit\x12\x1d\n" +
 	"\n" +
 	"memory_max\x18\x01 \x01(\x03R\tmemoryMax\x12\x1d\n" +
 	"\n" +
 	"open_files\x18\x02 \x01(\x03R\topenFiles\x12-\n" +
 	"\x12drain_milliseconds\x18\x03 \x01(\x03R\x11drainMilliseconds\x121\n" +
-	"\arestart\x18\x04 \x01(\x0e2\x17.hawser.v1.Unit.RestartR\arestart\"6\n" +
+	"\arestart\x18\x04 \x01(\x0e2\x17.hawser.v1.Unit.RestartR\arestart\x12/\n" +
+	"\x13retire_milliseconds\x18\x05 \x01(\x03R\x12retireMilliseconds\"6\n" +
 	"\aRestart\x12\x17\n" +
 	"\x13RESTART_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eRESTART_MANUAL\x10\x01\"\xba\x03\n" +

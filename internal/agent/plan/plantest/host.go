@@ -271,7 +271,7 @@ func Desired() *hawserv1.DesiredState {
 			ExcludeInboundPorts: []string{"22", "15090", "15021", "15020"}, ExcludeOutboundPorts: []string{"15012"},
 		},
 		Dns:   &hawserv1.Dns{Enabled: true, SearchDomains: []string{"shop.svc.cluster.local", "svc.cluster.local", "cluster.local"}, Zones: []string{"cluster.local", "svc"}},
-		Unit:  &hawserv1.Unit{MemoryMax: 1 << 30, OpenFiles: 65536, DrainMilliseconds: 5000},
+		Unit:  &hawserv1.Unit{MemoryMax: 1 << 30, OpenFiles: 65536, DrainMilliseconds: 5000, RetireMilliseconds: 60000},
 		Token: &hawserv1.IstioToken{Token: "a token", Expiry: 1},
 	}
 }
