@@ -49,7 +49,7 @@ func (p *planner) proxyConfig() string {
 		"proxyBootstrapTemplatePath": "./version/envoy_bootstrap.json",
 		"proxyAdminPort":             ports.Admin,
 		"statusPort":                 ports.Status,
-		"drainDuration":              fmt.Sprintf("%ds", drainSeconds(p.want.GetUnit())),
+		"drainDuration":              fmt.Sprintf("%ds", closeSeconds(p.want.GetUnit())),
 		"terminationDrainDuration":   fmt.Sprintf("%ds", drainSeconds(p.want.GetUnit())),
 	})
 	return string(encoded)

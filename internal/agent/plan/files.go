@@ -138,6 +138,9 @@ func dropIn(unit *hawserv1.Unit) []byte {
 	return text.Bytes()
 }
 
+// closeSeconds is after how long a proxy that drains closes its listeners; pilot-agent takes no 0 (istio.io/istio, pkg/config/validation/agent: ValidateDrainDuration).
+func closeSeconds(unit *hawserv1.Unit) int64 { return max(drainSeconds(unit), 1) }
+
 func drainSeconds(unit *hawserv1.Unit) int64 {
 	return (unit.GetDrainMilliseconds() + 999) / 1000
 }

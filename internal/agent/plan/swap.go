@@ -141,7 +141,7 @@ func (p *planner) retire() {
 	switch {
 	case !unit.Active, !serves:
 	case !unit.Draining:
-		p.add(DrainProxy{other, time.Duration(drainSeconds(p.want.GetUnit())) * time.Second, time.Duration(p.want.GetUnit().GetRetireMilliseconds()) * time.Millisecond})
+		p.add(DrainProxy{other, time.Duration(closeSeconds(p.want.GetUnit())) * time.Second, time.Duration(p.want.GetUnit().GetRetireMilliseconds()) * time.Millisecond})
 	case unit.Drained && !p.swapping():
 		p.add(StopProxy{other})
 	}

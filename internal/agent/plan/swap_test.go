@@ -106,6 +106,7 @@ func TestSwap(t *testing.T) {
 			reboot(h, want)
 			h.State.Units[plan.SlotB], h.State.Leading = plan.Unit{}, ""
 		}},
+		"no-time-to-drain": {plantest.New(), false, func(_ *testing.T, _ *plantest.Host, want *hawserv1.DesiredState) { want.Unit.DrainMilliseconds = 0 }},
 		"by-iptables": {plantest.New(), false, func(t *testing.T, h *plantest.Host, want *hawserv1.DesiredState) {
 			h.State.Backend = plan.IPTables
 			converge(t, h, want)
