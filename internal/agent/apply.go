@@ -57,7 +57,7 @@ type applier struct {
 	watched bool
 	// former is until when the proxy may go to a former address.
 	former time.Time
-	// retiring: a former proxy drains.
+	// retiring: a former proxy drains, which ends without an event.
 	retiring bool
 }
 
@@ -171,7 +171,7 @@ func (a *applier) found(outcome Outcome) {
 	if outcome.Former {
 		a.former = time.Now().Add(formerTime)
 	}
-	a.retiring = outcome.Retiring
+	a.retiring = outcome.Proxy.Retiring != ""
 	byIPTables := outcome.Interception.Active && outcome.Interception.Backend == string(plan.IPTables)
 	a.watched = a.drift.Follow(outcome.Watched) && !byIPTables
 	a.looked()

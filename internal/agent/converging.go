@@ -117,13 +117,12 @@ func (c *Converging) outcomeOf(want *hawserv1.DesiredState, have plan.Observed) 
 			Wanted:  want.GetInterception().GetMode() == hawserv1.Interception_MODE_REDIRECT,
 			Passing: c.passing && plan.Passes(want, have),
 		},
-		Watched:  plan.Watched(want, have),
-		Retiring: plan.Retiring(have) != "",
-		Former:   len(plan.Former(want, have)) > 0,
+		Watched: plan.Watched(want, have),
+		Former:  len(plan.Former(want, have)) > 0,
 	}
 	slot := plan.ActiveSlot(have)
 	if unit := have.Units[slot]; unit.Active {
-		outcome.Proxy = report.Proxy{Slot: string(slot), Ready: unit.Ready, Outdated: plan.RestartRequired(want, have)}
+		outcome.Proxy = report.Proxy{Slot: string(slot), Ready: unit.Ready, Outdated: plan.RestartRequired(want, have), Retiring: string(plan.Retiring(have)), Gaps: plan.Gaps(want, have)}
 		if path.Base(have.Files[slot.Link()].Target) == plan.Digest(want) {
 			outcome.Proxy.Version, outcome.Proxy.ImageDigest = want.GetProxy().GetVersion(), want.GetProxy().GetImageDigest()
 		}

@@ -46,8 +46,6 @@ type Outcome struct {
 	DNS          report.DNS
 	// Watched are the paths whose change is a reason to converge again.
 	Watched []string
-	// Retiring: a former proxy drains, which ends without an event.
-	Retiring bool
 	// Former: the proxy goes to where its control plane was, and may do so again for as long as it remembers.
 	Former bool
 }

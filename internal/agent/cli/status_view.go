@@ -107,6 +107,9 @@ func remarks(status local.Status, now time.Time) []row {
 	for _, notice := range status.Facts.Notices {
 		list = append(list, row{name: "Notice", mark: unknown, text: notice.Reason + ": " + notice.Message})
 	}
+	if gaps := status.Facts.Proxy.Gaps; gaps != "" {
+		list = append(list, row{name: "Upgrades", mark: unknown, text: gaps})
+	}
 	if len(list) == 1 {
 		return nil
 	}
@@ -173,6 +176,9 @@ func proxyRow(p report.Proxy) row {
 	text := fmt.Sprintf("Istio %s in slot %s, ready", p.Version, p.Slot)
 	if !p.Ready {
 		text = fmt.Sprintf("Istio %s in slot %s, not ready", p.Version, p.Slot)
+	}
+	if p.Retiring != "" {
+		text += "; the former one in slot " + p.Retiring + " drains"
 	}
 	return row{markOf(p.Ready), "Proxy", text}
 }

@@ -74,6 +74,10 @@ func TestStatusViews(t *testing.T) {
 			f.Proxy.Ready, f.Proxy.Message = false, "it does not answer on 127.0.0.1:15020"
 			f.Interception = report.Interception{Wanted: true, Passing: true}
 		},
+		"upgraded": func(f *report.Facts) {
+			f.Proxy.Slot, f.Proxy.Retiring = "b", "a"
+			f.Proxy.Gaps = "the kernel has no net.ipv4.tcp_migrate_req (Linux 5.14): a connection that comes in the moment in which the former proxy closes its listeners is reset"
+		},
 		"disconnected": func(f *report.Facts) {
 			f.Connection = report.Connection{Since: now.Add(-7 * time.Second), Error: "172.31.0.240:15012 does not answer: check the address, and that firewalls let this host reach it"}
 		},

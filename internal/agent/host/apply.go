@@ -61,6 +61,8 @@ func (h *Host) applyService(ctx context.Context, step plan.Step) error {
 		return h.await(ctx, s.Slot)
 	case plan.StartBeside:
 		return h.startBeside(ctx, s.Slot)
+	case plan.MigrateRequests:
+		return h.migrateRequests()
 	case plan.DrainProxy:
 		return h.drain(ctx, s)
 	case plan.StopProxy:

@@ -152,6 +152,9 @@ func (h *Host) observeTraffic(ctx context.Context, want *hawserv1.DesiredState, 
 	if err != nil {
 		return err
 	}
+	if seen.MigrateRequests, err = h.observeMigration(); err != nil {
+		return err
+	}
 	seen.Leading, err = h.leading.Led(ctx)
 	return err
 }

@@ -70,6 +70,8 @@ func (h *Host) records(step plan.Step) ([]ledger.Record, error) {
 		return []ledger.Record{{Kind: ledger.Unit, Name: s.Slot.Unit()}}, nil
 	case plan.StartBeside:
 		return []ledger.Record{{Kind: ledger.Unit, Name: s.Slot.Unit()}}, nil
+	case plan.MigrateRequests:
+		return []ledger.Record{{Kind: ledger.Setting, Name: plan.MigrateRequestsSetting, Former: &ledger.Former{Content: []byte(plan.MigratesNot)}}}, nil
 	case plan.LeadLookups:
 		return []ledger.Record{{Kind: ledger.Rules, Name: string(plan.NFTables)}}, nil
 	case plan.Intercept:

@@ -112,6 +112,8 @@ func (h *Host) undo(ctx context.Context, record ledger.Record) error {
 		return nil
 	case ledger.Rules:
 		return h.trafficRules.Remove(ctx, plan.Backend(record.Name))
+	case ledger.Setting:
+		return h.set(record.Name, string(record.Former.Content))
 	case ledger.Link:
 		return h.lookups.Remove(ctx)
 	default:

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -78,6 +80,37 @@ func (h *Host) drains(ctx context.Context, slot plan.Slot, state unit.State) (dr
 		h.log.Warn("the former proxy does not tell its connections", "slot", string(slot), "error", err)
 	}
 	return true, open == 0, nil
+}
+
+// observeMigration is empty on a kernel that is older than the setting.
+func (h *Host) observeMigration() (plan.Migration, error) {
+	content, err := os.ReadFile(h.tree.Path(plan.MigrateRequestsSetting))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	return plan.Migration(strings.TrimSpace(string(content))), err
+}
+
+func (h *Host) migrateRequests() error {
+	if err := h.set(plan.MigrateRequestsSetting, string(plan.Migrates)); err != nil {
+		h.log.Warn("the kernel does not let it be set: a connection may be reset when the former proxy closes its listeners", "error", err)
+	}
+	return nil
+}
+
+// set writes a setting of the kernel's, which is no file that could be replaced. One that has the value already is not written, as it may be read-only.
+func (h *Host) set(setting, value string) error {
+	at := h.tree.Path(setting)
+	if content, err := os.ReadFile(at); errors.Is(err, fs.ErrNotExist) || err == nil && strings.TrimSpace(string(content)) == value {
+		return nil
+	}
+	h.files.Step("set " + setting)
+	opened, err := os.OpenFile(at, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = opened.WriteString(value)
+	return errors.Join(err, opened.Close())
 }
 
 // uptime goes on while the host sleeps, and is nobody's to set.

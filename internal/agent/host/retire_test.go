@@ -1,8 +1,10 @@
 package host
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -117,4 +119,39 @@ func slots(m *fakeMachine) string {
 	}
 	current, _ := os.Readlink(m.path(plan.CurrentLink))
 	return text.String() + "current " + current + ", leading " + m.leading
+}
+
+// A swap has connections go from the former proxy's listeners to the next one's. Leaving puts the kernel's setting back; one that nobody may change stops no swap.
+func TestASwapHasListenersInherit(t *testing.T) {
+	for name, before := range map[string]string{"not set": "0\n", "set already": "1\n"} {
+		t.Run(name, func(t *testing.T) {
+			m := newMachine(t)
+			m.setting(before)
+			m.converge()
+			m.become(next())
+			if got := strings.TrimSpace(m.read(plan.MigrateRequestsSetting)); got != "1" {
+				t.Errorf("after a swap %q", got)
+			}
+			m.restore()
+			if got := m.read(plan.MigrateRequestsSetting); strings.TrimSpace(got) != strings.TrimSpace(before) {
+				t.Errorf("after leaving %q", got)
+			}
+		})
+	}
+	m := newMachine(t)
+	if err := os.MkdirAll(m.path(plan.MigrateRequestsSetting), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.host().migrateRequests(); err != nil {
+		t.Error(err)
+	}
+}
+
+// setting gives the machine's kernel the setting by which listeners inherit.
+func (m *fakeMachine) setting(value string) {
+	m.Helper()
+	at := m.path(plan.MigrateRequestsSetting)
+	if err := errors.Join(os.MkdirAll(filepath.Dir(at), 0o755), os.WriteFile(at, []byte(value), 0o644)); err != nil {
+		m.Fatal(err)
+	}
 }

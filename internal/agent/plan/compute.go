@@ -142,9 +142,7 @@ func (p *planner) unit() {
 	}
 	unit := p.have.Units[p.slot]
 	if p.swapping() {
-		if !unit.Active || !unit.Ready {
-			p.add(StartBeside{p.slot})
-		}
+		p.startBeside()
 		return
 	}
 	reasons, _ := p.restart()

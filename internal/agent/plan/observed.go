@@ -39,6 +39,8 @@ type Observed struct {
 	Backend Backend
 	// Interception as it is in the kernel.
 	Interception Interception
+	// MigrateRequests is empty where the kernel has no such setting.
+	MigrateRequests Migration
 	// Leading is where lookups are led beside Istio's own rules, as Leading prints it; empty if nothing leads them.
 	Leading string
 	// Resolver is the kind of the host's resolver.

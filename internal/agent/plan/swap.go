@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	hawserv1 "github.com/hawser-io/hawser/api/proto/hawser/v1"
 )
 
 // CurrentLink names the slot that carries the traffic. Without it that is slot a.
@@ -32,6 +34,13 @@ func (s Slot) DrainMarker() string {
 // share their ports with those of the proxy that serves.
 type StartBeside struct{ Slot Slot }
 
+// MigrateRequests sets MigrateRequestsSetting: connections that a proxy has not accepted when it closes its listeners go to the one beside it. A kernel that lets
+// nobody set it is no reason not to go on.
+type MigrateRequests struct{}
+
+// MigrateRequestsSetting is 0 by default (linux, Documentation/networking/ip-sysctl.rst, tcp_migrate_req).
+const MigrateRequestsSetting = "/proc/sys/net/ipv4/tcp_migrate_req"
+
 // DrainProxy has a slot's proxy ask its callers to go elsewhere, and take no new connections in the end. It does not wait for that.
 type DrainProxy struct {
 	Slot Slot
@@ -45,13 +54,18 @@ type StopProxy struct{ Slot Slot }
 // LeadLookups leads the host's lookups to a slot for which Istio's own rules do not.
 type LeadLookups struct{ To Leading }
 
-func (StartBeside) step() {}
-func (DrainProxy) step()  {}
-func (StopProxy) step()   {}
-func (LeadLookups) step() {}
+func (StartBeside) step()     {}
+func (MigrateRequests) step() {}
+func (DrainProxy) step()      {}
+func (StopProxy) step()       {}
+func (LeadLookups) step()     {}
 
 func (s StartBeside) String() string {
 	return fmt.Sprintf("start proxy in slot %s beside the one in slot %s", s.Slot, s.Slot.Other())
+}
+
+func (MigrateRequests) String() string {
+	return "have a proxy's listeners inherit from those that close"
 }
 
 func (s DrainProxy) String() string { return fmt.Sprintf("drain proxy in slot %s", s.Slot) }
@@ -124,6 +138,38 @@ func (p *planner) beside() *planner {
 
 // swapping reports whether the slot takes over from another one.
 func (p *planner) swapping() bool { return p.from != "" }
+
+// startBeside starts the slot's proxy, if it does not serve yet.
+func (p *planner) startBeside() {
+	unit := p.have.Units[p.slot]
+	if unit.Active && unit.Ready {
+		return
+	}
+	if p.have.MigrateRequests == MigratesNot {
+		p.add(MigrateRequests{})
+	}
+	p.add(StartBeside{p.slot})
+}
+
+// Migration is whether connections go from one proxy's listeners to another's.
+type Migration string
+
+const (
+	// MigratesNot until it is set.
+	MigratesNot Migration = "0"
+	Migrates    Migration = "1"
+)
+
+// Gaps tells what a proxy of another version cannot take over on this host without a gap; empty if it takes over everything.
+func Gaps(want *hawserv1.DesiredState, have Observed) string {
+	switch p := newPlanner(want, have); {
+	case !p.canSwap():
+		return "lookups cannot be handed over by iptables: a proxy of another version is started in place of the running one, which takes a second or two; install nftables"
+	case have.MigrateRequests == "":
+		return "the kernel has no net.ipv4.tcp_migrate_req (Linux 5.14): a connection that comes in the moment in which the former proxy closes its listeners is reset"
+	}
+	return ""
+}
 
 // current notes which slot carries the traffic.
 func (p *planner) current() {

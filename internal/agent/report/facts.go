@@ -75,6 +75,10 @@ type Proxy struct {
 	Ready       bool   `json:"ready"`
 	// Outdated names what the proxy waits for a restart with, by the machine's owner; none if there is nothing.
 	Outdated []string `json:"outdated,omitempty"`
+	// Retiring is the slot of a former proxy, which drains; empty if there is none.
+	Retiring string `json:"retiring,omitempty"`
+	// Gaps says what a proxy of another version cannot take over without a gap on this host.
+	Gaps string `json:"gaps,omitempty"`
 	// Message says why not, in the proxy's own words.
 	Message string `json:"message,omitempty"`
 }

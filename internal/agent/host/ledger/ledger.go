@@ -31,6 +31,8 @@ const (
 	Unit Kind = "unit"
 	// Rules were applied by a backend.
 	Rules Kind = "rules"
+	// Setting of the kernel's was changed.
+	Setting Kind = "setting"
 	// Link was made, and the resolver was told of it.
 	Link Kind = "link"
 )

@@ -36,7 +36,7 @@ func New() *Host {
 	return &Host{
 		KillAfter: -1,
 		State: plan.Observed{
-			Address: "192.0.2.10", Backend: plan.NFTables, Resolver: plan.Plain, Upstream: []byte(resolvConf),
+			Address: "192.0.2.10", Backend: plan.NFTables, MigrateRequests: plan.MigratesNot, Resolver: plan.Plain, Upstream: []byte(resolvConf),
 			Versions: map[string]bool{}, Identities: map[plan.Slot]string{}, Units: map[plan.Slot]plan.Unit{},
 			Files: map[string]plan.File{
 				plan.HostsFile:      {Mode: 0o644, Owner: plan.Root, Content: []byte("127.0.0.1 localhost\n")},
@@ -145,6 +145,8 @@ func (h *Host) take(step plan.Step) error {
 			return err
 		}
 		return h.await(step.Slot)
+	case plan.MigrateRequests:
+		s.MigrateRequests = plan.Migrates
 	case plan.DrainProxy:
 		unit := s.Units[step.Slot]
 		unit.Draining = true
