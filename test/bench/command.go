@@ -31,6 +31,7 @@ func Main(arguments []string, stdout, stderr io.Writer) int {
 		benchCommand("join", "From the command on the machine to the first served request in each direction", 5, benchJoin),
 		benchCommand("memory", "Memory and processor time of an idle, connected agent", 3, benchMemory),
 		benchCommand("upkeep", "From a new address of the gateway to the first request served by way of it", 20, benchUpkeep),
+		benchCommand("upgrade", "Requests that fail while proxies of another version take over, and while the proxy is restarted", 20, benchUpgrade),
 		fanoutCommand(), fanoutBareCommand(),
 	)
 	root.SetArgs(arguments)

@@ -81,7 +81,7 @@ func (s *stage) clear(ctx context.Context) error {
 		errs = append(errs, s.remove(ctx, name))
 	}
 	errs = append(errs, s.removeMembers(ctx), s.run(ctx, "kubectl", "delete", "-n", namespace, "--ignore-not-found", "--timeout=60s",
-		"deployment/"+prefix+"-caller", "workloadgroup/"+hawserGroup, "workloadgroup/"+upstreamGroup, "service/"+prefix, "serviceaccount/"+prefix))
+		"deployment/"+prefix+"-caller", "workloadgroup/"+hawserGroup, "workloadgroup/"+upstreamGroup, "service/"+prefix, "service/"+prefix+"-caller", "serviceaccount/"+prefix, "machinepolicy/"+prefix))
 	return errors.Join(errs...)
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
@@ -91,7 +92,7 @@ func linesCommand() *cobra.Command {
 func loadCommand() *cobra.Command {
 	var target, listen string
 	var rate float64
-	var whileInput bool
+	var whileInput, newConnections bool
 	cmd := &cobra.Command{
 		Use: "load", Short: "A steady flow of requests, counted at /stats", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -109,7 +110,11 @@ func loadCommand() *cobra.Command {
 				target: target, interval: time.Duration(float64(time.Second) / rate), client: newHTTPClient(),
 				stats: Stats{Since: time.Now().UTC()},
 			}
+			if newConnections {
+				g.client.Transport.(*http.Transport).DisableKeepAlives = true
+			}
 			if whileInput {
+				g.latencies = []float64{}
 				return g.generateWhile(cmd.Context(), listener, cmd.InOrStdin(), cmd.OutOrStdout())
 			}
 			return g.generate(cmd.Context(), listener, slog.New(slog.NewTextHandler(cmd.OutOrStdout(), nil)))
@@ -118,6 +123,7 @@ func loadCommand() *cobra.Command {
 	cmd.Flags().StringVar(&target, "target", "", "URL to request")
 	cmd.Flags().Float64Var(&rate, "rate", 10, "requests a second")
 	cmd.Flags().StringVar(&listen, "listen", ":9080", "address of /stats and /healthz")
+	cmd.Flags().BoolVar(&newConnections, "new-connections", false, "make a connection for each request")
 	cmd.Flags().BoolVar(&whileInput, "while-input", false, "end with standard input, and print the counters then")
 	return cmd
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -22,6 +23,9 @@ type Stats struct {
 	Requests int64 `json:"requests"`
 	Failures int64 `json:"failures"`
 	// LastError is the newest failure's reason, and LastErrorAt when it was.
+	// P50 and P99 of how long requests took that were answered, in milliseconds, of a generator that ends with its input.
+	P50         float64   `json:"p50,omitempty"`
+	P99         float64   `json:"p99,omitempty"`
 	LastError   string    `json:"lastError,omitempty"`
 	LastErrorAt time.Time `json:"lastErrorAt,omitzero"`
 	Since       time.Time `json:"since"`
@@ -35,6 +39,8 @@ type generator struct {
 
 	mu    sync.Mutex
 	stats Stats
+	// latencies in milliseconds; nil if they are not kept.
+	latencies []float64
 }
 
 // run sends until the context ends, and waits for what is under way.
@@ -59,10 +65,11 @@ func (g *generator) run(ctx context.Context, log *slog.Logger) error {
 				underWay.Go(func() {
 					defer func() { <-places }()
 					// A request that is under way when the generator ends is let to end, lest it count as failed.
-					g.count(g.send(context.WithoutCancel(ctx)))
+					began := time.Now()
+					g.count(g.send(context.WithoutCancel(ctx)), time.Since(began))
 				})
 			default:
-				g.count(fmt.Errorf("%d requests are under way already", maxUnderWay))
+				g.count(fmt.Errorf("%d requests are under way already", maxUnderWay), 0)
 			}
 		}
 	}
@@ -78,20 +85,27 @@ func (g *generator) send(ctx context.Context) error {
 	return err
 }
 
-func (g *generator) count(err error) {
+func (g *generator) count(err error, took time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.stats.Requests++
 	if err != nil {
 		g.stats.Failures++
 		g.stats.LastError, g.stats.LastErrorAt = err.Error(), time.Now().UTC()
+	} else if g.latencies != nil {
+		g.latencies = append(g.latencies, float64(took.Microseconds())/1000)
 	}
 }
 
 func (g *generator) snapshot() Stats {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.stats
+	stats := g.stats
+	if n := len(g.latencies); n > 0 {
+		slices.Sort(g.latencies)
+		stats.P50, stats.P99 = g.latencies[n/2], g.latencies[n*99/100]
+	}
+	return stats
 }
 
 func (g *generator) handler() http.Handler {
