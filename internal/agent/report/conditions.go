@@ -78,6 +78,10 @@ func restartRequired(p Proxy, h Hostname) verdict {
 	if slices.Contains(p.Outdated, "version") {
 		reason = "VersionChanged"
 	}
+	if p.Retiring != "" {
+		return verdict{RestartRequired, "True", reason, fmt.Sprintf(
+			"the proxy runs with an older %s: another one takes over when the former proxy in slot %s has ended, as it is told to", strings.Join(p.Outdated, ", "), p.Retiring)}
+	}
 	return verdict{RestartRequired, "True", reason, fmt.Sprintf(
 		"the proxy runs with an older %s: a policy leaves its restart to you; `systemctl restart hawser-proxy@%s` on the machine drains and restarts it",
 		strings.Join(p.Outdated, ", "), p.Slot)}

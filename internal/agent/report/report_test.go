@@ -137,3 +137,11 @@ func TestWatchersAreWokenOnceForABurst(t *testing.T) {
 	default:
 	}
 }
+
+// What a version waits for that its owner need not do anything about is told.
+func TestAVersionThatWaitsForAFormerProxySaysSo(t *testing.T) {
+	verdict := restartRequired(Proxy{Slot: "b", Outdated: []string{"version"}, Retiring: "a"}, Hostname{})
+	if !strings.Contains(verdict.message, "slot a has ended") || strings.Contains(verdict.message, "systemctl") {
+		t.Errorf("%+v", verdict)
+	}
+}
