@@ -66,7 +66,7 @@ func (h *Host) applyService(ctx context.Context, step plan.Step) error {
 	case plan.DrainProxy:
 		return h.drain(ctx, s)
 	case plan.StopProxy:
-		return h.unitControl.Stop(ctx, s.Slot.Unit())
+		return h.retire(ctx, s.Slot)
 	case plan.LeadLookups:
 		return h.leading.Lead(ctx, s.To)
 	case plan.Intercept:

@@ -178,8 +178,8 @@ func TestMachine_ChangeKilledAnywhere(t *testing.T) {
 		first, stride int
 		least         int
 	}{
-		{"between steps", "step: ", 0, 1, 12},
-		{"within steps", "", 3, 19, 5},
+		{"between steps", "step: ", 0, 1, 9},
+		{"within steps", "", 3, 7, 5},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := machine{T: t, host: m.host}

@@ -55,6 +55,14 @@ func (h *Host) drain(ctx context.Context, step plan.DrainProxy) error {
 	return h.tree.Write(slot.DrainMarker(), []byte(note), 0o644, file.Number(plan.Root))
 }
 
+// retire stops a proxy that has drained. The note goes first: whoever is killed in between drains it again.
+func (h *Host) retire(ctx context.Context, slot plan.Slot) error {
+	if err := h.tree.Remove(slot.DrainMarker()); err != nil {
+		return err
+	}
+	return h.unitControl.Stop(ctx, slot.Unit())
+}
+
 // drains reads that note, if it is of the process that runs, and sees whether it is over.
 func (h *Host) drains(ctx context.Context, slot plan.Slot, state unit.State) (draining, drained bool, err error) {
 	note, err := h.tree.Read(slot.DrainMarker())

@@ -4,7 +4,9 @@
 package proxytest
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -15,6 +17,7 @@ import (
 	"syscall"
 
 	"golang.org/x/net/dns/dnsmessage"
+	"golang.org/x/sys/unix"
 )
 
 // Program names Istio's own pilot-agent in the environment, or else it is at DefaultProgram.
@@ -74,7 +77,7 @@ func proxy() error {
 	fmt.Fprintln(accessLog, "access log opened as /dev/stdout")
 	ended := make(chan error, 3)
 	for _, port := range []int{config.StatusPort, 15021} {
-		go func() { ended <- http.ListenAndServe("127.0.0.1:"+strconv.Itoa(port), http.HandlerFunc(ready)) }()
+		go func() { ended <- serve(port) }()
 	}
 	go func() { ended <- resolve(os.Getenv("DNS_PROXY_ADDR")) }()
 	stop := make(chan os.Signal, 1)
@@ -85,6 +88,19 @@ func proxy() error {
 	case <-stop:
 		return nil
 	}
+}
+
+// serve shares its port with the proxy in the other slot, as Envoy does.
+func serve(port int) error {
+	shared := net.ListenConfig{Control: func(_, _ string, connection syscall.RawConn) (err error) {
+		controlled := connection.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
+		return errors.Join(controlled, err)
+	}}
+	listener, err := shared.Listen(context.Background(), "tcp", "127.0.0.1:"+strconv.Itoa(port))
+	if err != nil {
+		return err
+	}
+	return http.Serve(listener, http.HandlerFunc(ready))
 }
 
 func ready(w http.ResponseWriter, r *http.Request) {
