@@ -116,8 +116,18 @@ func (s *stage) swap(ctx context.Context, machine, image string) (time.Duration,
 	})
 }
 
+// proxySlot waits until a proxy is known to serve, and returns its slot.
 func (s *stage) proxySlot(ctx context.Context, machine string) (string, error) {
-	return s.output(ctx, nil, "kubectl", "get", "machine", "-n", namespace, machine, "-o", "jsonpath={.status.proxy.slot}")
+	var slot string
+	err := until(ctx, settled, 200*time.Millisecond, func(ctx context.Context) error {
+		out, err := s.output(ctx, nil, "kubectl", "get", "machine", "-n", namespace, machine, "-o", "jsonpath={.status.proxy.slot} {.status.proxy.ready}")
+		found, serves := strings.CutSuffix(out, " true")
+		if slot = found; err == nil && !serves {
+			err = fmt.Errorf("machine %s has no proxy that serves: %q", machine, out)
+		}
+		return err
+	})
+	return slot, err
 }
 
 // restart is what there is without a second slot.
