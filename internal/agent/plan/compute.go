@@ -151,10 +151,10 @@ func (p *planner) unit() {
 		p.add(StartProxy{p.slot})
 	case len(reasons) > 0:
 		p.add(RestartProxy{p.slot, strings.Join(reasons, ", ")})
+	case unit.Ready:
+		return
 	}
-	if !unit.Active || len(reasons) > 0 || !unit.Ready {
-		p.add(AwaitProxy{p.slot})
-	}
+	p.add(AwaitProxy{p.slot})
 }
 
 func (p *planner) interception() {

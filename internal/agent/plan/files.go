@@ -12,7 +12,6 @@ import (
 // directories of one host. Only what the proxy writes belongs to it: root writes into no directory that the proxy's user could
 // turn into a link to somewhere else.
 func directories(slot Slot) []MakeDirectory {
-	run := path.Join(RunProxyDirectory, "slots")
 	return []MakeDirectory{
 		// The agent's secrets beside it are in directories of mode 0700.
 		{StateDirectory, 0o711, Root},
@@ -36,8 +35,8 @@ func directories(slot Slot) []MakeDirectory {
 		{slot.file("var/lib"), 0o755, Root},
 		{slot.file("var/lib/istio"), 0o700, Proxy},
 		{RunProxyDirectory, 0o755, Root},
-		{run, 0o755, Root},
-		{path.Join(run, string(slot)), 0o755, Root},
+		{path.Dir(slot.runDirectory()), 0o755, Root},
+		{slot.runDirectory(), 0o755, Root},
 		{slot.TokensDirectory(), 0o700, Proxy},
 		{slot.DropIn(), 0o755, Root},
 	}

@@ -46,10 +46,11 @@ func (s Slot) Directory() string { return path.Join(SlotsDirectory, string(s)) }
 // Link is the symbolic link to the slot's version of the proxy's files.
 func (s Slot) Link() string { return path.Join(s.Directory(), "version") }
 
+// runDirectory is on a tmpfs.
+func (s Slot) runDirectory() string { return path.Join(RunProxyDirectory, "slots", string(s)) }
+
 // TokensDirectory is on a tmpfs; ./var/run/secrets/tokens of the slot leads there.
-func (s Slot) TokensDirectory() string {
-	return path.Join(RunProxyDirectory, "slots", string(s), "tokens")
-}
+func (s Slot) TokensDirectory() string { return path.Join(s.runDirectory(), "tokens") }
 
 // TokenFile holds the Istio token.
 func (s Slot) TokenFile() string { return path.Join(s.TokensDirectory(), "istio-token") }

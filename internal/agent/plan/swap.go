@@ -26,9 +26,7 @@ func (s Slot) Other() Slot {
 func (s Slot) currentTarget() string { return path.Join("slots", string(s)) }
 
 // DrainMarker says since when the slot's proxy drains, and which process that is; a reboot forgets it.
-func (s Slot) DrainMarker() string {
-	return path.Join(RunProxyDirectory, "slots", string(s), "draining")
-}
+func (s Slot) DrainMarker() string { return path.Join(s.runDirectory(), "draining") }
 
 // StartBeside starts a slot's proxy beside the one that serves, and returns when it is ready. One that does not get ready is stopped again: its listeners
 // share their ports with those of the proxy that serves.

@@ -30,7 +30,7 @@ const damaged = "damaged"
 // Lead leads lookups, in one transaction of the kernel's.
 func (t *Traffic) Lead(ctx context.Context, to plan.Leading) error {
 	// Noted first, so that a table is looked for wherever there may be one.
-	if err := t.keepLed(led{}); err != nil {
+	if err := t.keepAs(t.ledPath(), led{}); err != nil {
 		return err
 	}
 	c := command.New("nft", "-f", "-")
@@ -39,13 +39,13 @@ func (t *Traffic) Lead(ctx context.Context, to plan.Leading) error {
 		return fmt.Errorf("lead lookups: %w", err)
 	}
 	if to.String() == (plan.Leading{}).String() {
-		return t.forgetLed()
+		return t.forgetAs(t.ledPath())
 	}
 	table, err := t.listLookups(ctx)
 	if err != nil {
 		return err
 	}
-	return t.keepLed(led{Leading: to.String(), Fingerprint: fingerprint(table)})
+	return t.keepAs(t.ledPath(), led{Leading: to.String(), Fingerprint: fingerprint(table)})
 }
 
 // Led returns where lookups are led, as plan.Leading prints it; empty if nothing leads them.
@@ -68,29 +68,22 @@ func (t *Traffic) Led(ctx context.Context) (string, error) {
 	return kept.Leading, nil
 }
 
-// listLookups returns the table as text; empty if there is none.
+// listLookups returns the table as text; empty if there is none. A host without the program has none.
 func (t *Traffic) listLookups(ctx context.Context) (string, error) {
-	tables, err := t.options.Runner.Run(ctx, command.New("nft", "list", "tables", "inet"))
+	table, err := t.listNFTables(ctx, tableLookups)
 	if errors.Is(err, exec.ErrNotFound) {
 		return "", nil
 	}
 	if err != nil {
 		return "", fmt.Errorf("list traffic rules: %w", err)
 	}
-	if !strings.Contains(string(tables), "table inet "+tableLookups+"\n") {
-		return "", nil
-	}
-	table, err := t.options.Runner.Run(ctx, command.New("nft", "--stateless", "--numeric", "list", "table", "inet", tableLookups))
-	if err != nil {
-		return "", fmt.Errorf("list traffic rules: %w", err)
-	}
-	return string(table), nil
+	return table, nil
 }
 
-// leadRules is a file for nft(8) that replaces the table. Adding it first makes the deletion succeed where there is none.
+// leadRules is a file for nft(8) that replaces the table.
 func leadRules(to plan.Leading) string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "add table inet %s\ndelete table inet %[1]s\n", tableLookups)
+	text.WriteString(without(tableLookups))
 	if !to.ToB && !to.Answers {
 		return text.String()
 	}
@@ -146,22 +139,3 @@ type led struct {
 }
 
 func (t *Traffic) ledPath() string { return filepath.Join(t.options.Directory, "lookups.json") }
-
-func (t *Traffic) keepLed(record led) error {
-	content, err := json.Marshal(record)
-	if err == nil {
-		err = t.replace(t.ledPath(), content)
-	}
-	if err != nil {
-		return fmt.Errorf("keep where lookups are led: %w", err)
-	}
-	return nil
-}
-
-func (t *Traffic) forgetLed() error {
-	t.options.Files.Step("remove " + t.ledPath())
-	if err := os.Remove(t.ledPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("forget where lookups are led: %w", err)
-	}
-	return nil
-}

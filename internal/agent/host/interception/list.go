@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"github.com/hawser-io/hawser/internal/agent/host/command"
@@ -18,7 +19,7 @@ func (t *Traffic) list(ctx context.Context, backend plan.Backend) (string, error
 	var text string
 	var err error
 	if backend == plan.NFTables {
-		text, err = t.listNFTables(ctx)
+		text, err = t.listNFTables(ctx, tableNAT, tableMangle, tableRaw)
 	} else {
 		text, err = t.listIPTables(ctx)
 	}
@@ -31,7 +32,8 @@ func (t *Traffic) list(ctx context.Context, backend plan.Backend) (string, error
 	return text, nil
 }
 
-func (t *Traffic) listNFTables(ctx context.Context) (string, error) {
+// listNFTables returns those of the named tables that there are.
+func (t *Traffic) listNFTables(ctx context.Context, names ...string) (string, error) {
 	tables, err := t.options.Runner.Run(ctx, command.New("nft", "list", "tables", "inet"))
 	if err != nil {
 		return "", err
@@ -39,7 +41,7 @@ func (t *Traffic) listNFTables(ctx context.Context) (string, error) {
 	var rules strings.Builder
 	for line := range strings.Lines(string(tables)) {
 		fields := strings.Fields(line)
-		if len(fields) != 3 || fields[2] != tableNAT && fields[2] != tableMangle && fields[2] != tableRaw {
+		if len(fields) != 3 || !slices.Contains(names, fields[2]) {
 			continue
 		}
 		table, err := t.options.Runner.Run(ctx, command.New("nft", "--stateless", "--numeric", "list", "table", "inet", fields[2]))

@@ -74,10 +74,13 @@ func (t *Traffic) record() applied {
 	return kept
 }
 
-func (t *Traffic) keep(record applied) error {
+func (t *Traffic) keep(record applied) error { return t.keepAs(t.recordPath(), record) }
+
+// keepAs keeps what was made of the packet filter, so that it can be told whether it is whole.
+func (t *Traffic) keepAs(path string, record any) error {
 	content, err := json.Marshal(record)
 	if err == nil {
-		err = t.replace(t.recordPath(), content)
+		err = t.replace(path, content)
 	}
 	if err != nil {
 		return fmt.Errorf("keep which traffic rules are set: %w", err)
@@ -96,9 +99,11 @@ func (t *Traffic) replace(path string, content []byte) error {
 	return t.options.Files.Write(atomicfile.File{Path: path, Mode: 0o600}, content)
 }
 
-func (t *Traffic) forget() error {
-	t.options.Files.Step("remove " + t.recordPath())
-	if err := os.Remove(t.recordPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+func (t *Traffic) forget() error { return t.forgetAs(t.recordPath()) }
+
+func (t *Traffic) forgetAs(path string) error {
+	t.options.Files.Step("remove " + path)
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("forget which traffic rules are set: %w", err)
 	}
 	return nil

@@ -136,14 +136,18 @@ func (t *Traffic) removeUnused(ctx context.Context, rules plan.Rules) error {
 		unused = append(unused, tableRaw)
 	}
 	for _, table := range unused {
-		// Adding it first makes the deletion succeed where there is none.
 		c := command.New("nft", "-f", "-")
-		c.Input = fmt.Appendf(nil, "add table inet %s\ndelete table inet %[1]s\n", table)
+		c.Input = []byte(without(table))
 		if _, err := t.options.Runner.Run(ctx, c); err != nil {
 			return fmt.Errorf("remove unused traffic rules: %w", err)
 		}
 	}
 	return nil
+}
+
+// without removes a table, in the words of nft(8). Adding it first makes the deletion succeed where there is none.
+func without(table string) string {
+	return fmt.Sprintf("add table inet %s\ndelete table inet %[1]s\n", table)
 }
 
 // Remove takes the rules away and disarms the switch. Nothing being there is fine.
